@@ -1,0 +1,51 @@
+"""One run of the command line: what was typed before the command, its settings, its output."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchctl.config import Settings, load
+from orchctl.output import Output
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to the command's question.")]
+
+
+class Invocation:
+    """What one run of the command line carries from parsing to the command.
+
+    Attributes:
+        flags: Settings given as flags before the command, by setting name.
+        output: Where results and errors go.
+    """
+
+    def __init__(self) -> None:
+        self.flags: dict[str, Any] = {}
+        self.output = Output(as_json=False)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of this run, read on first use."""
+        return load(self.flags, os.environ, Path.cwd())
+
+
+def begin(context: typer.Context, as_json: bool = False, **flags: Any) -> Invocation:
+    """The invocation behind a Typer context, with the command's own flags added.
+
+    Args:
+        context: The context Typer hands to a command.
+        as_json: Whether `--json` stands behind the command.
+        flags: Settings given as flags of the command, `_` for `-`; None means not given.
+    """
+    invocation: Invocation = context.obj
+    if as_json:
+        invocation.output.as_json = True
+    for name, value in flags.items():
+        if value is not None:
+            invocation.flags[name.replace("_", "-")] = value
+    return invocation

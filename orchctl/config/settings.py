@@ -1,0 +1,347 @@
+"""One frozen object with every setting, and for each where its value came from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from orchctl.config.project import AlembicProject, read_project
+from orchctl.errors import ConfigurationError
+
+DURATION = re.compile(r"^\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+(?:\.\d+)?)(ms|s)?)?\s*$")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value came from: `default`, `flag --url`, `environment ORCHCTL_URL`, a file."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class KeepRules:
+    """Which snapshots `prune` keeps: restic's rules. 0 (or "") switches a rule off.
+
+    Attributes:
+        last: The newest this many.
+        daily: One for each of this many days that have one; weekly, monthly likewise.
+        within: Everything younger than this, seconds.
+    """
+
+    last: int = 10
+    daily: int = 7
+    weekly: int = 4
+    monthly: int = 6
+    within: float = 0.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of one run.
+
+    Attributes:
+        folder: The working folder, absolute; relative paths in settings count from the
+            folder of the file that holds them, those in flags and variables from here.
+        project: The Alembic project, or None when none was found (then `project_error` says why).
+        url: The database URL, or None when only env.py knows it.
+        snapshot_directory: Where snapshots go; None means `backups/` beside the database.
+        lock_timeout: Seconds to wait for whoever holds the database.
+        backup: Whether `upgrade` and `downgrade` take a snapshot first.
+        keep: The rules of `backup prune`.
+        x_arguments: What `-x KEY=VALUE` handed to env.py.
+        origins: Name of a setting to where its value came from.
+    """
+
+    folder: Path
+    project: AlembicProject | None
+    project_error: ConfigurationError | None
+    url: str | None
+    snapshot_directory: Path | None
+    lock_timeout: float
+    backup: bool
+    keep: KeepRules
+    x_arguments: tuple[str, ...]
+    origins: Mapping[str, Origin]
+
+    def require_project(self) -> AlembicProject:
+        """The Alembic project, or the error that says why there is none."""
+        if self.project is None:
+            raise self.project_error or ConfigurationError("No Alembic project")
+        return self.project
+
+
+@dataclass(frozen=True)
+class _Key:
+    """One setting that a file or a variable may hold: how it is written, and its type."""
+
+    name: str
+    kind: str  # text | path | duration | boolean | count
+    default: Any
+
+
+KEYS = (
+    _Key("url", "text", None),
+    _Key("snapshot-directory", "path", None),
+    _Key("lock-timeout", "duration", 30.0),
+    _Key("backup", "boolean", True),
+    _Key("keep-last", "count", KeepRules.last),
+    _Key("keep-daily", "count", KeepRules.daily),
+    _Key("keep-weekly", "count", KeepRules.weekly),
+    _Key("keep-monthly", "count", KeepRules.monthly),
+    _Key("keep-within", "duration", KeepRules.within),
+)
+
+
+# Read elsewhere: the configuration file and the test suite's own.
+OTHER_VARIABLES = ("CONFIG",)
+
+
+def load(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    folder: Path,
+) -> Settings:
+    """Gather the settings of one run.
+
+    Args:
+        flags: Values given on the command line by setting name; None means not given. Besides the
+            settings: `config` (path), `section`, `x` (sequence of KEY=VALUE).
+        environment: The process's environment variables.
+        folder: The working folder.
+
+    Raises:
+        ConfigurationError: An unknown key, a value of the wrong type, an unreadable file.
+    """
+    folder = folder.absolute()
+    _reject_misspelt_variables(environment)
+    config = flags.get("config") or environment.get("ORCHCTL_CONFIG")
+    config = config or environment.get("ALEMBIC_CONFIG")
+    section = flags.get("section") or "alembic"
+    project, project_error = None, None
+    try:
+        project = read_project(Path(config) if config else None, section=section, folder=folder)
+    except ConfigurationError as error:
+        if config and error.code == "config-not-found":
+            raise
+        project_error = error
+    file_values, file = _read_file(folder, project)
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for key in KEYS:
+        values[key.name], origins[key.name] = _value(key, flags, environment, file_values, file)
+    if values["url"] is None and project and project.url:
+        values["url"], origins["url"] = project.url, Origin(f"{project.file} sqlalchemy.url")
+    for name in ("url", "snapshot-directory"):
+        origins[name] = Origin("not set") if values[name] is None else origins[name]
+    return Settings(
+        folder=folder,
+        project=project,
+        project_error=project_error,
+        url=values["url"],
+        snapshot_directory=_directory(values["snapshot-directory"], origins, folder, file),
+        lock_timeout=values["lock-timeout"],
+        backup=values["backup"],
+        keep=KeepRules(**{f.name: values[f"keep-{f.name}"] for f in fields(KeepRules)}),
+        x_arguments=tuple(flags.get("x") or ()),
+        origins=origins,
+    )
+
+
+def described(settings: Settings) -> list[tuple[str, str, str]]:
+    """Every setting as (name, value as text, origin), those of the Alembic project first."""
+    rows = []
+    if project := settings.project:
+        source = str(project.file)
+        rows = [
+            ("config", source, "project"),
+            ("script-location", str(project.script_location), source),
+            ("version-locations", " ".join(map(str, project.version_locations)), source),
+        ]
+    for key in KEYS:
+        name = key.name.replace("-", "_")
+        value = (
+            getattr(settings.keep, name.removeprefix("keep_"))
+            if name.startswith("keep_")
+            else getattr(settings, name)
+        )
+        if key.kind == "duration":
+            value = f"{value:g}s"
+        text = "" if value is None else str(value)
+        rows.append((key.name, text, str(settings.origins[key.name])))
+    return rows
+
+
+def masked_url(url: str) -> str:
+    """The URL with its password, and any secret-looking query value, replaced by ***."""
+    url = re.sub(r"(://[^:/@]*):([^@]*)@", r"\1:***@", url, count=1)
+    return re.sub(r"([?&][^=&]*(?:pass|key|secret|token)[^=&]*)=[^&]*", r"\1=***", url, flags=re.I)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration written as `90`, `30s`, `1m30s`, `2h` or `500ms`; `d` for days.
+
+    Raises:
+        ValueError: The text is not a duration.
+    """
+    if days := re.fullmatch(r"\s*(\d+)d\s*", text):
+        return int(days[1]) * 86400.0
+    match = DURATION.match(text)
+    if not match or not text.strip():
+        raise ValueError(f"{text!r} is not a duration such as 30s, 4m or 1h30m")
+    hours, minutes, seconds, unit = match.groups()
+    scale = 0.001 if unit == "ms" else 1.0
+    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(seconds or 0) * scale
+
+
+def _value(
+    key: _Key,
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file_values: Mapping[str, Any],
+    file: Path | None,
+) -> tuple[Any, Origin]:
+    if flags.get(key.name) is not None:
+        origin = Origin(f"flag --{key.name}")
+        return _typed(key, flags[key.name], origin), origin
+    variables = [f"ORCHCTL_{key.name.upper().replace('-', '_')}"]
+    if key.name == "url":
+        variables.append("DATABASE_URL")
+    for variable in variables:
+        if environment.get(variable):
+            origin = Origin(f"environment {variable}")
+            return _typed(key, environment[variable], origin), origin
+    if key.name in file_values:
+        origin = Origin(f"{file} {key.name}")
+        return _typed(key, file_values[key.name], origin), origin
+    return key.default, Origin("default")
+
+
+def _typed(key: _Key, value: Any, origin: Origin) -> Any:
+    try:
+        return _CONVERTERS[key.kind](value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{key.name} ({origin}): {error}",
+            code="bad-setting",
+            hint=f"{key.name} takes a {key.kind}; orchctl config show lists every setting",
+        ) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} is not a text")
+    return value.strip()
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError(f"{value!r} is not a duration")
+    seconds = float(value) if isinstance(value, (int, float)) else parse_duration(value)
+    if seconds < 0:
+        raise ValueError(f"{value!r} is negative")
+    return seconds
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError(f"{value!r} is neither true nor false")
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{value!r} is not a whole number")
+    number = int(value)
+    if number < 0:
+        raise ValueError(f"{value!r} is negative")
+    return number
+
+
+_CONVERTERS = {
+    "text": _text,
+    "path": lambda value: Path(_text(str(value))),
+    "duration": _duration,
+    "boolean": _boolean,
+    "count": _count,
+}
+
+
+def _read_file(folder: Path, project: AlembicProject | None) -> tuple[dict[str, Any], Path | None]:
+    """The first of orchctl.toml and pyproject.toml, here or beside alembic.ini, that speaks."""
+    folders = [folder]
+    if project and project.file.absolute().parent != folder:
+        folders.append(project.file.absolute().parent)
+    for place in folders:
+        for name in ("orchctl.toml", "pyproject.toml"):
+            path = place / name
+            if not path.is_file():
+                continue
+            table = _table(path)
+            if table is not None:
+                return table, path
+    return {}, None
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as stream:
+            content = tomllib.load(stream)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}", code="config-unreadable"
+        ) from error
+    if path.name == "pyproject.toml":
+        content = content.get("tool", {}).get("orchctl")
+        if content is None:
+            return None
+    known = [key.name for key in KEYS]
+    for name in content:
+        if name not in known:
+            raise ConfigurationError(
+                f"Unknown setting {name} in {path}",
+                code="unknown-setting",
+                hint=_nearest(name, known) or "Known: " + ", ".join(known),
+            )
+    return dict(content)
+
+
+def _reject_misspelt_variables(environment: Mapping[str, str]) -> None:
+    # Kubernetes injects ORCHCTL_SERVICE_HOST and the like, so only what looks like a slip counts.
+    known = [key.name.upper().replace("-", "_") for key in KEYS]
+    for variable in environment:
+        name = variable.removeprefix("ORCHCTL_")
+        if name == variable or name in known or name in OTHER_VARIABLES:
+            continue
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+            raise ConfigurationError(
+                f"Unknown environment variable {variable}",
+                code="unknown-setting",
+                hint=f"Did you mean ORCHCTL_{close[0]}?",
+            )
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    close = difflib.get_close_matches(name.replace("_", "-"), known, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]}?" if close else None
+
+
+def _directory(
+    value: Path | None, origins: Mapping[str, Origin], folder: Path, file: Path | None
+) -> Path | None:
+    if value is None:
+        return None
+    from_file = file is not None and str(origins["snapshot-directory"]).startswith(str(file))
+    base = file.absolute().parent if from_file and file else folder
+    return base / value
