@@ -1,0 +1,1 @@
+"""Facts about one SQLite file. Knows no Alembic."""

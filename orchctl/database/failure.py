@@ -1,0 +1,180 @@
+"""SQLite's errors, told as what a person can do about them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from orchctl.database.holders import holders
+from orchctl.database.space import free, readable
+from orchctl.errors import LockHeld, OperationFailed, OrchctlError, Refused
+
+_SHORT_OF_SPACE = 1 << 16
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code of an error; 0 when Python itself raised it."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def explain(error: sqlite3.Error, path: Path, *, doing: str = "open") -> OrchctlError:
+    """What an error of SQLite means for a person.
+
+    Opens no file but those in /proc, so it may be asked beside a live connection.
+
+    Args:
+        error: The error.
+        path: The database file it is about.
+        doing: What was tried, as in "Cannot <doing> app.db".
+
+    Returns:
+        LockHeld (`database-locked`), Refused (`not-a-database`, `database-damaged`,
+        `not-writable`, `cannot-open`, `database-missing`, `no-directory`) or OperationFailed
+        (`disk-full`, `io-error`, `sqlite-error`). To be raised `from error`.
+    """
+    code = primary_code(error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return locked(path)
+    if code == sqlite3.SQLITE_NOTADB:
+        return not_a_database(path)
+    if code == sqlite3.SQLITE_CORRUPT:
+        return damaged(path, str(error))
+    if code == sqlite3.SQLITE_FULL or _io_error_for_want_of_space(error, path):
+        return disk_full(path, doing)
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return inaccessible(path, doing, writing=code == sqlite3.SQLITE_READONLY)
+    kind = "io-error" if code == sqlite3.SQLITE_IOERR else "sqlite-error"
+    name = getattr(error, "sqlite_errorname", "")
+    return OperationFailed(
+        f"Cannot {doing} {path}: {error}{f' ({name})' if name else ''}", code=kind
+    )
+
+
+def locked(path: Path) -> LockHeld:
+    """`database-locked`, naming who holds the file where that can be seen."""
+    found = holders(path)
+    by = "by " + ", ".join(str(one) for one in found[:5]) if found else "by another process"
+    return LockHeld(
+        f"{path} is locked {by}",
+        code="database-locked",
+        state="Nothing was changed",
+        hint="Stop the writer, or wait longer with --lock-timeout",
+        details={"holders": [{"pid": one.pid, "command": one.command} for one in found]},
+    )
+
+
+def not_a_database(path: Path) -> Refused:
+    """`not-a-database`: the file isn't SQLite's (or is encrypted)."""
+    return Refused(
+        f"{path} is not a SQLite database",
+        code="not-a-database",
+        state="Nothing was changed",
+        hint="Check the URL (orchctl config show); an encrypted database is not supported",
+    )
+
+
+def damaged(path: Path, what: str) -> Refused:
+    """`database-damaged`: SQLite's file, but its content makes no sense."""
+    return Refused(
+        f"{path} is damaged: {what}",
+        code="database-damaged",
+        state="Nothing was changed",
+        hint="orchctl backup list shows the snapshots; orchctl backup restore ID puts one back",
+    )
+
+
+def disk_full(path: Path, doing: str) -> OperationFailed:
+    """`disk-full`: no room while writing."""
+    return OperationFailed(
+        f"Cannot {doing} {path}: the disk is full ({readable(free(path))} free)",
+        code="disk-full",
+        state="The database is as it was",
+        hint="Free some space (orchctl backup prune removes old snapshots), then run it again",
+    )
+
+
+def inaccessible(path: Path, doing: str, *, writing: bool = False) -> Refused:
+    """Why a file can't be opened or written: missing, no directory, no rights, not a file."""
+    folder = path.parent
+    if not folder.is_dir():
+        return Refused(
+            f"Cannot {doing} {path}: there is no directory {folder}",
+            code="no-directory",
+            state="Nothing was changed",
+            hint=f"mkdir -p {folder}, or correct the URL (orchctl config show)",
+        )
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return _missing(path, doing)
+    except OSError as error:
+        return _denied(path, folder, doing, f"it cannot be seen: {error.strerror}", "cannot-open")
+    if not stat.S_ISREG(facts.st_mode):
+        return Refused(
+            f"Cannot {doing} {path}: it is not a file", code="cannot-open", hint="Correct the URL"
+        )
+    return _without_rights(path, doing) or _sidecar(path, doing, writing)
+
+
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+def _without_rights(path: Path, doing: str) -> Refused | None:
+    # SQLite makes its journal beside the database, so the directory counts as well.
+    for culprit, right, reason, code in (
+        (path, os.R_OK, "no right to read it", "cannot-open"),
+        (path, os.W_OK, "no right to write it", "not-writable"),
+        (path.parent, os.W_OK | os.X_OK, "no right to write to its directory", "not-writable"),
+    ):
+        if not os.access(culprit, right, effective_ids=_EFFECTIVE):
+            return _denied(path, culprit, doing, reason, code)
+    return None
+
+
+def _missing(path: Path, doing: str) -> Refused:
+    return Refused(
+        f"Cannot {doing} {path}: there is no such file",
+        code="database-missing",
+        hint="orchctl upgrade creates it; or correct the URL (orchctl config show)",
+    )
+
+
+def _denied(path: Path, culprit: Path, doing: str, reason: str, code: str) -> Refused:
+    user, group = os.geteuid(), os.getegid()
+    try:
+        facts = culprit.stat()
+        whose = f"{culprit} belongs to uid {facts.st_uid}, mode {stat.S_IMODE(facts.st_mode):04o}"
+        mine = facts.st_uid == user
+    except OSError:
+        whose, mine = f"{culprit} is out of sight", False
+    mend = f"chmod u+rwX {culprit}" if mine else f"sudo chown {user}:{group} {culprit}"
+    return Refused(
+        f"Cannot {doing} {path}: {reason} ({whose}; this process runs as uid {user})",
+        code=code,
+        state="Nothing was changed",
+        hint=mend,
+    )
+
+
+def _sidecar(path: Path, doing: str, writing: bool) -> Refused:
+    code = "not-writable" if writing else "cannot-open"
+    # Files that root left beside a database lock its owner out with SQLITE_CANTOPEN.
+    for end in ("-wal", "-shm", "-journal"):
+        beside = path.with_name(path.name + end)
+        if beside.exists() and not os.access(beside, os.R_OK | os.W_OK, effective_ids=_EFFECTIVE):
+            return _denied(path, beside, doing, f"no right to read and write {beside.name}", code)
+    return Refused(
+        f"Cannot {doing} {path}: the filesystem refuses it (mounted read-only?)",
+        code=code,
+        state="Nothing was changed",
+        hint=f"Look at: ls -la {path.parent}; findmnt -T {path}",
+    )
+
+
+def _io_error_for_want_of_space(error: sqlite3.Error, path: Path) -> bool:
+    # A full disk shows as an I/O error when it is the shared-memory file that cannot grow.
+    if primary_code(error) != sqlite3.SQLITE_IOERR:
+        return False
+    return path.parent.is_dir() and free(path) < _SHORT_OF_SPACE
