@@ -135,3 +135,10 @@ class TimedOut(OrchctlError):
 
     code = "timeout"
     exit_code = ExitCode.TIMEOUT
+
+
+class Interrupted(OrchctlError):
+    """Ctrl-C or SIGTERM; the state says what was and wasn't done."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED

@@ -89,19 +89,23 @@ class Output:
 
     def note(self, text: str, style: str | None = None) -> None:
         """A line of progress or advice on stderr; nothing when quiet."""
-        if not self.quiet:
+        if self._talks():
             sys.stderr.write(self._painted(text, style, sys.stderr) + "\n")
 
     def step(self, text: str) -> None:
         """A step that is done."""
-        if not self.quiet:
+        if self._talks():
             mark = self._painted("✓", "green", sys.stderr) if _can_encode(sys.stderr) else "ok"
             sys.stderr.write(f"{mark} {text}\n")
 
     def warning(self, text: str) -> None:
         """Something to know that doesn't stop the command."""
-        if not self.quiet:
+        if self._talks():
             sys.stderr.write(self._painted("warning: ", "yellow", sys.stderr) + text + "\n")
+
+    def _talks(self) -> bool:
+        # With --json, stderr holds nothing but an error's JSON.
+        return not self.quiet and not self.as_json
 
     @contextlib.contextmanager
     def progress(self, description: str, unit: str = "bytes") -> Iterator[Progress]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchctl import __version__
-from orchctl.cli import settings
+from orchctl.cli import settings, upgrade
 from orchctl.cli.invocation import begin
 from orchctl.output import Output
 
@@ -65,4 +65,5 @@ def main(
     )
 
 
+upgrade.register(app)
 settings.register(app)

@@ -12,7 +12,7 @@ import typer
 
 from orchctl.cli.app import app
 from orchctl.cli.invocation import Invocation
-from orchctl.errors import ExitCode, OrchctlError, UsageError
+from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -46,34 +46,30 @@ def _report(error: BaseException, invocation: Invocation) -> int:
         import traceback
 
         traceback.print_exception(error)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else ExitCode.NEGATIVE
+    if isinstance(error, BrokenPipeError):
+        # The reader of our stdout is gone (`orchctl history | head`): nothing left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.USAGE
+    known = _known(error)
+    invocation.output.error(known)
+    return known.exit_code
+
+
+def _known(error: BaseException) -> OrchctlError:
     match error:
         case OrchctlError():
-            invocation.output.error(error)
-            return error.exit_code
-        case typer.TyperException() if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stderr.write(f"{error}\n")
-            return ExitCode.USAGE
+            return error
         case typer.TyperException():
-            usage = _usage(error)
-            invocation.output.error(usage)
-            return usage.exit_code
+            return _usage(error)
         case KeyboardInterrupt() | typer.Abort():
-            invocation.output.error(_Interrupted("Interrupted"))
-            return ExitCode.INTERRUPTED
-        case BrokenPipeError():
-            # The reader of our stdout is gone (`orchctl history | head`): nothing left to say.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.DONE
-        case SystemExit():
-            return error.code if isinstance(error.code, int) else ExitCode.NEGATIVE
+            return Interrupted("Interrupted")
         case _:
-            invocation.output.error(_bug(error))
-            return ExitCode.BUG
-
-
-class _Interrupted(OrchctlError):
-    code = "interrupted"
-    exit_code = ExitCode.INTERRUPTED
+            return _bug(error)
 
 
 class _Bug(OrchctlError):

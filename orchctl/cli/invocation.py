@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchctl.config import Settings, load
 from orchctl.output import Output
+
+if TYPE_CHECKING:
+    from orchctl.upgrade.execute import Listener
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to the command's question.")]
@@ -32,6 +35,15 @@ class Invocation:
     def settings(self) -> Settings:
         """The settings of this run, read on first use."""
         return load(self.flags, os.environ, Path.cwd())
+
+
+def listener(output: Output) -> Listener:
+    """The listener of a run that shows its progress on an output."""
+    from orchctl.upgrade.execute import Listener
+
+    return Listener(
+        step=output.step, running=output.note, warning=output.warning, bar=output.progress
+    )
 
 
 def begin(context: typer.Context, as_json: bool = False, **flags: Any) -> Invocation:

@@ -1,0 +1,213 @@
+"""`orchctl upgrade` and `orchctl downgrade`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
+from orchctl.output import bytes_text, seconds_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchctl.upgrade.execute import RunReport
+    from orchctl.upgrade.plan import UpgradePlan
+
+Backup = Annotated[
+    bool | None, typer.Option("--backup/--no-backup", help="Take a snapshot first (default).")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")]
+Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
+LockTimeout = Annotated[
+    str | None, typer.Option(help="How long to wait for whoever holds the database, e.g. 30s.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    app.command("upgrade")(upgrade)
+    app.command("downgrade")(downgrade)
+
+
+def upgrade(
+    context: typer.Context,
+    revision: Annotated[str, typer.Argument(help="Where to: head, +1, an id …")] = "head",
+    backup: Backup = None,
+    dry_run: DryRun = False,
+    sql: Sql = False,
+    lock_timeout: LockTimeout = None,
+    as_json: Json = False,
+) -> None:
+    """Upgrade the database: snapshot, then every revision in one transaction, then proof."""
+    invocation = begin(context, as_json, backup=backup, lock_timeout=lock_timeout)
+    if sql:
+        return _print_sql(invocation, "upgrade", revision)
+    from orchctl.upgrade.at_head import already_there
+
+    if there := already_there(invocation.settings, revision):
+        return _nothing_to_do(invocation, *there)
+    return _run(invocation, "upgrade", revision, dry_run=dry_run, yes=True)
+
+
+def downgrade(
+    context: typer.Context,
+    revision: Annotated[str, typer.Argument(help="Where to: -1, an id, base …")],
+    backup: Backup = None,
+    dry_run: DryRun = False,
+    sql: Sql = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    as_json: Json = False,
+) -> None:
+    """Downgrade the database the same safe way; asks before steps that drop data."""
+    invocation = begin(context, as_json, backup=backup, lock_timeout=lock_timeout)
+    if sql:
+        return _print_sql(invocation, "downgrade", revision)
+    return _run(invocation, "downgrade", revision, dry_run=dry_run, yes=yes)
+
+
+def _run(
+    invocation: Invocation, direction: str, revision: str, *, dry_run: bool, yes: bool
+) -> None:
+    from orchctl.upgrade.plan import plan_run
+    from orchctl.upgrade.target import find_database, verified_database
+
+    settings = invocation.settings
+    database = find_database(settings)
+    if database.file is None:
+        return _run_elsewhere(invocation, direction, revision, dry_run=dry_run)
+    plan = plan_run(settings, direction, revision, database.file, database.version_table)
+    if dry_run or not plan.steps:
+        verified_database(settings)
+    if dry_run:
+        return invocation.output.result(_plan_object(plan), lambda: _draw_plan(invocation, plan))
+    if not plan.steps:
+        return _nothing_to_do(invocation, plan.database, plan.before)
+    if not yes:
+        _confirm_losses(invocation, plan)
+    from orchctl.upgrade.execute import execute
+
+    report = execute(settings, plan, listener(invocation.output))
+    return invocation.output.result(
+        report_object(report), lambda: invocation.output.line(_summary(report))
+    )
+
+
+def _confirm_losses(invocation: Invocation, plan: UpgradePlan) -> None:
+    from orchctl.errors import Refused
+    from orchctl.upgrade.losses import downgrade_losses
+
+    losses = downgrade_losses(plan)
+    if not losses:
+        return
+    question = f"Downgrading {plan.database} to {plan.target} {'; '.join(losses)}."
+    if invocation.output.can_ask():
+        if invocation.output.ask(f"{question} Go on?"):
+            return
+        hint = None
+    else:
+        hint = "--yes goes on"
+    raise Refused(question, code="needs-yes", state="Nothing was changed", hint=hint)
+
+
+def _run_elsewhere(invocation: Invocation, direction: str, revision: str, *, dry_run: bool) -> None:
+    """Another database than SQLite: what Alembic does, minus what needs a file."""
+    from orchctl.upgrade.elsewhere import run_elsewhere
+
+    output = invocation.output
+    output.note("Not a SQLite file: no snapshot, no single transaction beyond what Alembic gives")
+    before, after = run_elsewhere(invocation.settings, direction, revision, dry_run=dry_run)
+    data = {"ok": True, "database": None, "from": _joined(before), "to": _joined(after)}
+    output.result(data, lambda: output.line(f"{_joined(before)} -> {_joined(after)}"))
+
+
+def _print_sql(invocation: Invocation, direction: str, revision: str) -> None:
+    from orchctl.upgrade.environment import offline_sql
+
+    text = offline_sql(invocation.settings, direction, revision)
+    invocation.output.result({"sql": text}, lambda: invocation.output.raw(text))
+
+
+def _nothing_to_do(invocation: Invocation, file: Path, heads: tuple[str, ...]) -> None:
+    data = _object(file, heads, heads, [], None, 0.0)
+    where = _joined(heads) or "base"
+    invocation.output.result(
+        data, lambda: invocation.output.line(f"{file} is at {where} already; nothing to do")
+    )
+
+
+def report_object(report: RunReport) -> dict[str, Any]:
+    """The JSON form of a run's report."""
+    snapshot = report.snapshot
+    told = (
+        {"id": snapshot.id, "path": str(snapshot.path), "sha256": snapshot.sha256}
+        if snapshot
+        else None
+    )
+    revisions = [revision for revision, _ in report.revisions]
+    return _object(report.database, report.before, report.after, revisions, told, report.seconds)
+
+
+def _object(
+    file: Path,
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    revisions: list[str],
+    snapshot: dict[str, Any] | None,
+    seconds: float,
+) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "database": str(file),
+        "from": _joined(before),
+        "to": _joined(after),
+        "revisions": revisions,
+        "snapshot": snapshot,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _plan_object(plan: UpgradePlan) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "dry_run": True,
+        "database": str(plan.database),
+        "from": _joined(plan.before),
+        "to": plan.target,
+        "revisions": [step.revision for step in plan.steps],
+        "steps": [
+            {"revision": step.revision, "message": step.message, "path": str(step.path)}
+            for step in plan.steps
+        ],
+        "backup": plan.backup,
+        "snapshot_directory": str(plan.snapshot_directory),
+    }
+
+
+def _draw_plan(invocation: Invocation, plan: UpgradePlan) -> None:
+    output = invocation.output
+    where = _joined(plan.before) or "base"
+    output.line(f"{plan.direction} {plan.database} from {where} to {plan.target}")
+    if not plan.steps:
+        output.line("  nothing to do")
+        return
+    if plan.backup:
+        output.line(f"  snapshot ({bytes_text(plan.size)}) into {plan.snapshot_directory}")
+    for step in plan.steps:
+        output.line(f"  {plan.direction} {step.revision}  {step.message}")
+    output.line("Nothing was written.", "dim")
+
+
+def _summary(report: RunReport) -> str:
+    before, after = _joined(report.before) or "base", _joined(report.after) or "base"
+    count = len(report.revisions)
+    plural = "revision" if count == 1 else "revisions"
+    text = f"{report.database}: {before} -> {after} ({count} {plural}, "
+    text += f"{seconds_text(report.seconds)})"
+    return f"{text}; snapshot {report.snapshot.id}" if report.snapshot else text
+
+
+def _joined(heads: tuple[str, ...]) -> str | None:
+    return ",".join(heads) or None

@@ -1,0 +1,69 @@
+"""Whether there is nothing to do, answered without Alembic when the files alone prove it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchctl.upgrade.target import find_database
+
+if TYPE_CHECKING:
+    from orchctl.chain.graph import Graph
+    from orchctl.config import Settings
+
+
+def static_chain(settings: Settings) -> Graph | None:
+    """The chain as its files state it; None unless every file is understood without running it."""
+    from orchctl.chain.graph import Graph
+    from orchctl.chain.read import read_files
+
+    project = settings.project
+    if project is None or project.sourceless:
+        return None
+    files = read_files(project.version_locations, recursive=project.recursive)
+    if any(file.problems for file in files):
+        return None
+    graph = Graph.of(files)
+    return graph if graph.sound else None
+
+
+def already_there(settings: Settings, revision: str) -> tuple[Path, tuple[str, ...]] | None:
+    """The database and its heads when it provably is at `revision` already.
+
+    Args:
+        settings: The run's settings.
+        revision: The target as typed; only `head` and `heads` can be answered here.
+
+    Returns:
+        None when there is something to do, or when only running Alembic can tell.
+    """
+    if revision not in ("head", "heads") or settings.url is None:
+        return None
+    database = find_database(settings)
+    if not database.proven or database.file is None or not database.file.is_file():
+        return None
+    graph = static_chain(settings)
+    if graph is None or not graph.heads or (revision == "head" and len(graph.heads) != 1):
+        return None
+    heads = heads_of(database.file, database.version_table)
+    return (database.file, heads) if set(heads) == set(graph.heads) else None
+
+
+def heads_of(file: Path, version_table: str) -> tuple[str, ...]:
+    """The revisions a database is stamped with, sorted; none where there is no such table.
+
+    Raises:
+        Refused: It is not a database, or can't be read.
+    """
+    from orchctl.database.failure import explain
+    from orchctl.database.inspect import stamped
+    from orchctl.database.open import reading
+
+    if not file.exists():
+        return ()
+    try:
+        with reading(file) as connection:
+            return stamped(connection, version_table) or ()
+    except sqlite3.Error as error:
+        raise explain(error, file, doing="read") from error

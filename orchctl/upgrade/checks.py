@@ -1,0 +1,186 @@
+"""What is looked at before a run, before its commit, and after it through a fresh connection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchctl.database.failure import damaged, explain, inaccessible
+from orchctl.database.inspect import (
+    Violation,
+    foreign_key_violations,
+    leftover_tables,
+    quick_check,
+    stamped,
+)
+from orchctl.database.open import reading, writing
+from orchctl.database.space import require
+from orchctl.errors import ConfigurationError, Refused
+
+if TYPE_CHECKING:
+    from orchctl.upgrade.plan import UpgradePlan
+
+_MARGIN = 1 << 20  # bytes for the journal, manifests and the directory itself
+
+
+def preflight(plan: UpgradePlan) -> tuple[str, ...]:
+    """Make sure that a run can go through, before anything is written.
+
+    Args:
+        plan: What is going to run.
+
+    Returns:
+        Warnings: what is wrong with the database already, and was not made by this run.
+
+    Raises:
+        ConfigurationError: The directory doesn't exist.
+        Refused: No right to write, no space, a damaged database.
+        LockHeld: Somebody holds it exclusively.
+    """
+    file, folder = plan.database, plan.database.parent
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"There is no directory {folder}",
+            code="no-directory",
+            hint=f"mkdir -p {folder}, or correct the URL (orchctl config show)",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK) or (plan.exists and not os.access(file, os.W_OK)):
+        raise inaccessible(file, plan.direction, writing=True)
+    _require_space(plan)
+    if not plan.exists:
+        return ()
+    with reading(file) as connection:
+        if complaints := quick_check(connection):
+            raise damaged(file, complaints[0])
+        return tuple(_standing_faults(connection))
+
+
+def _require_space(plan: UpgradePlan) -> None:
+    # The WAL or rollback journal of a run can grow to the size of the database.
+    needed = plan.size + _MARGIN
+    snapshots = plan.snapshot_directory
+    place = next(folder for folder in (snapshots, *snapshots.parents) if folder.is_dir())
+    if not plan.backup:
+        require(plan.database.parent, needed, plan.direction)
+    elif place.stat().st_dev == plan.database.parent.stat().st_dev:
+        require(place, needed + plan.size, f"snapshot and {plan.direction}")
+    else:
+        require(plan.database.parent, needed, plan.direction)
+        require(place, needed, "snapshot")
+
+
+def _standing_faults(connection: sqlite3.Connection) -> Iterable[str]:
+    if violations := foreign_key_violations(connection):
+        yield (
+            f"{len(violations)} foreign-key violations exist already "
+            f"({_tables(violations)}); no new ones will be let through"
+        )
+    if leftovers := leftover_tables(connection):
+        yield (
+            f"left behind by an interrupted run of plain Alembic: {', '.join(leftovers)}; "
+            "compare with the original table, then drop it"
+        )
+
+
+class CommitGuard:
+    """What must hold before a run is committed, against what was there before.
+
+    Args:
+        connection: The upgrade's own, inside its transaction, nothing written yet.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._violations = foreign_key_violations(connection)
+        self._leftovers = set(leftover_tables(connection))
+
+    @property
+    def violations(self) -> frozenset[Violation]:
+        """The foreign-key violations from before the run."""
+        return self._violations
+
+    def check(self, connection: sqlite3.Connection) -> None:
+        """Compare.
+
+        Raises:
+            Refused: The run leaves a foreign-key violation or a temporary table of Alembic's that
+                was not there before. Nothing is committed.
+        """
+        new = new_violations(self._violations, foreign_key_violations(connection))
+        if new:
+            raise _violated(new)
+        if leftovers := sorted(set(leftover_tables(connection)) - self._leftovers):
+            raise Refused(
+                f"The run leaves {', '.join(leftovers)} behind",
+                code="leftover-tables",
+                state="The database is as before",
+                hint="A batch_alter_table in a revision did not end",
+            )
+
+
+def new_violations(
+    before: frozenset[Violation], after: frozenset[Violation]
+) -> Counter[tuple[str, str]]:
+    """Violations that came up, counted by (child, parent): rowids may change in a rebuild."""
+    counted = [
+        Counter((child, parent) for child, _, parent, _ in found) for found in (before, after)
+    ]
+    return counted[1] - counted[0]
+
+
+def _violated(new: Counter[tuple[str, str]]) -> Refused:
+    told = ", ".join(f"{n} in {child} (no such {parent})" for (child, parent), n in new.items())
+    return Refused(
+        f"The run would leave new foreign-key violations: {told}",
+        code="foreign-key-violations",
+        state="The database is as before",
+        hint="A revision removes rows that other tables point at; mend it, then run again",
+        details={
+            "violations": [
+                {"table": child, "parent": parent, "rows": n} for (child, parent), n in new.items()
+            ]
+        },
+    )
+
+
+def confirm(
+    file: Path,
+    version_table: str,
+    heads: tuple[str, ...],
+    known: frozenset[Violation],
+    *,
+    timeout: float,
+) -> str | None:
+    """Ask a fresh connection what is really in the file after a commit.
+
+    Args:
+        file: The database.
+        version_table: Name of Alembic's table.
+        heads: What it must hold, sorted.
+        known: The foreign-key violations from before the run.
+        timeout: Seconds that SQLite waits for a lock.
+
+    Returns:
+        What is wrong, or None.
+    """
+    try:
+        # Opened for writing, so that the last one out also removes the WAL's files.
+        with contextlib.closing(writing(file, timeout=timeout)) as connection:
+            found = stamped(connection, version_table) or ()
+            if tuple(sorted(found)) != heads:
+                return f"it is at {', '.join(found) or 'base'}, not {', '.join(heads) or 'base'}"
+            if complaints := quick_check(connection):
+                return f"quick_check: {complaints[0]}"
+            if new := new_violations(known, foreign_key_violations(connection)):
+                return f"new foreign-key violations: {dict(new)}"
+    except sqlite3.Error as error:
+        return explain(error, file, doing="read").message
+    return None
+
+
+def _tables(violations: frozenset[Violation]) -> str:
+    return ", ".join(sorted({f"{child} → {parent}" for child, _, parent, _ in violations}))

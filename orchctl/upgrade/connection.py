@@ -1,0 +1,290 @@
+"""The DBAPI connection that env.py's SQLAlchemy connection works on during an upgrade.
+
+It stands in front of the real one (sqlite3's, or SQLAlchemy's adapter of aiosqlite) and keeps the
+whole run in the one transaction that orchctl began: a commit from a revision moves a savepoint, a
+rollback goes back to it, closing waits until the run is settled. So `bind.commit()`,
+`autocommit_block()`, `op.execute("COMMIT")`, `executescript` and an env.py with a BEGIN recipe of
+its own behave towards the revision as ever, and nothing is kept before orchctl commits.
+
+An authorizer on the real connection is the net below: whatever reaches SQLite around this object
+and would end the transaction is denied there (https://www.sqlite.org/c3ref/set_authorizer.html).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any
+
+from orchctl.upgrade.statements import Kind, classify
+
+_SAVEPOINT = "orchctl_commit"
+# Virtual-machine steps between two looks at Ctrl-C while SQLite runs one long statement.
+_INTERRUPT_STEPS = 500_000
+
+
+class State(Enum):
+    """Where the transaction stands."""
+
+    OPEN = "open"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+
+
+class TransactionLostError(sqlite3.OperationalError):
+    """SQLite itself rolled the transaction back (disk full, I/O error), or the run was given up."""
+
+
+class GuardedConnection:
+    """A DBAPI connection whose commits and rollbacks stay inside one outer transaction.
+
+    Args:
+        real: The connection below; in autocommit mode, the transaction already begun.
+        refuse: Called with the kind and the text of a statement that cannot be part of one
+            transaction; raises, or returns to let it pass unexecuted.
+        on_close: Called before the real connection is closed while the transaction is open.
+    """
+
+    def __init__(
+        self,
+        real: Any,
+        refuse: Callable[[Kind, str], None],
+        on_close: Callable[[], None],
+    ) -> None:
+        set_ = object.__setattr__
+        set_(self, "real", real)
+        set_(self, "state", State.OPEN)
+        set_(self, "statement", None)
+        set_(self, "deferred_commits", 0)
+        set_(self, "_refuse", refuse)
+        set_(self, "_on_close", on_close)
+        set_(self, "_own", False)
+        set_(self, "_keys_off", False)
+        _on_driver(real, "set_authorizer", self._authorize)
+        _on_driver(real, "set_progress_handler", lambda: 0, _INTERRUPT_STEPS)
+        self._control(f"SAVEPOINT {_SAVEPOINT}")
+
+    real: Any
+    state: State
+    statement: str | None
+    deferred_commits: int
+    _refuse: Callable[[Kind, str], None]
+    _on_close: Callable[[], None]
+    _own: bool
+    _keys_off: bool
+
+    # -- what SQLAlchemy and revisions call ---------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).__annotations__:
+            object.__setattr__(self, name, value)
+        elif name not in ("isolation_level", "autocommit") or self.state is not State.OPEN:
+            # Setting isolation_level or autocommit inside a transaction commits it.
+            setattr(self.real, name, value)
+
+    def cursor(self, *args: Any, **keywords: Any) -> GuardedCursor:
+        """A cursor that sends every statement through the guard."""
+        return GuardedCursor(self.real.cursor(*args, **keywords), self)
+
+    def execute(self, *args: Any) -> GuardedCursor:
+        """sqlite3's shortcut: a new cursor, executed."""
+        return self.cursor().execute(*args)
+
+    def executemany(self, *args: Any) -> GuardedCursor:
+        """sqlite3's shortcut: a new cursor, executed for every row."""
+        return self.cursor().executemany(*args)
+
+    def executescript(self, script: str) -> GuardedCursor:
+        """sqlite3's shortcut: a new cursor, the script's statements executed on it."""
+        return self.cursor().executescript(script)
+
+    def commit(self) -> None:
+        """What was done so far can't be rolled back by a revision any more; nothing is kept yet."""
+        if self.state is State.OPEN:
+            self.require_transaction()
+            self._control(f"RELEASE {_SAVEPOINT}")
+            self._control(f"SAVEPOINT {_SAVEPOINT}")
+            self.deferred_commits += 1
+
+    def rollback(self) -> None:
+        """Back to the last commit of the revision (or the beginning)."""
+        if self.state is State.OPEN and self.in_transaction:
+            self._control(f"ROLLBACK TO {_SAVEPOINT}")
+
+    def close(self) -> None:
+        """Close, after the transaction was settled."""
+        if self.state is State.OPEN:
+            self._on_close()
+        self.real.close()
+
+    def terminate(self) -> None:
+        """What SQLAlchemy calls where it may not wait: close without a clean good-bye."""
+        self.close()
+
+    def __enter__(self) -> GuardedConnection:
+        return self
+
+    def __exit__(self, kind: Any, *rest: object) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    # -- what the transaction calls -----------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the real connection is inside a transaction."""
+        return bool(driver(self.real).in_transaction)
+
+    def finish(self, *, keep: bool) -> None:
+        """Commit or roll back the outer transaction, for good.
+
+        Raises:
+            sqlite3.Error: The commit failed; the transaction is still open (busy) or was rolled
+                back by SQLite.
+        """
+        if self.state is not State.OPEN:
+            return
+        if keep:
+            self.require_transaction()
+            self._control("COMMIT")
+        elif self.in_transaction:
+            self._control("ROLLBACK")
+        self.state = State.COMMITTED if keep else State.ROLLED_BACK
+        _on_driver(self.real, "set_authorizer", None)
+
+    def before_statement(self, sql: str) -> bool:
+        """Look at a statement before it runs; False when it must not reach SQLite.
+
+        Raises:
+            TransactionLostError: There is no transaction any more that could hold it.
+            OrchctlError: From `refuse`.
+        """
+        if self.state is not State.OPEN:
+            raise TransactionLostError("the upgrade's transaction is already over")
+        self.require_transaction()
+        kind = classify(sql)
+        if kind is Kind.PLAIN:
+            self.statement = sql
+            return True
+        if kind is Kind.COMMIT:
+            self.commit()
+        elif kind is Kind.ROLLBACK:
+            self.rollback()
+        elif kind is Kind.FOREIGN_KEYS_OFF:
+            self._keys_off = True
+        elif kind is Kind.FOREIGN_KEYS_ON and self._keys_off:
+            self._keys_off = False  # the usual pair around a batch: off is what they are anyway
+        elif kind is not Kind.BEGIN:
+            self._refuse(kind, sql)
+        return False
+
+    def require_transaction(self) -> None:
+        """Make sure that the transaction is there.
+
+        Raises:
+            TransactionLostError: SQLite rolled it back; going on would commit statement by
+                statement.
+        """
+        if not self.in_transaction:
+            raise TransactionLostError("SQLite rolled the upgrade's transaction back")
+
+    def _control(self, sql: str) -> None:
+        self._own = True
+        try:
+            self.real.execute(sql).close()
+        finally:
+            self._own = False
+
+    def _authorize(self, action: int, *_: object) -> int:
+        if self._own:
+            return sqlite3.SQLITE_OK
+        if action in (sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+
+class GuardedCursor:
+    """A cursor whose statements pass the guard; everything else is the real cursor's."""
+
+    __slots__ = ("_guard", "_real")
+
+    def __init__(self, real: Any, guard: GuardedConnection) -> None:
+        object.__setattr__(self, "_real", real)
+        object.__setattr__(self, "_guard", guard)
+
+    _real: Any
+    _guard: GuardedConnection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._real)
+
+    @property
+    def connection(self) -> GuardedConnection:
+        """The guarded connection, not the one below."""
+        return self._guard
+
+    def execute(self, sql: str, *parameters: Any) -> GuardedCursor:
+        """Execute one statement."""
+        if self._guard.before_statement(sql):
+            self._run(self._real.execute, sql, *parameters)
+        return self
+
+    def executemany(self, sql: str, *parameters: Any) -> GuardedCursor:
+        """Execute one statement for every row of parameters."""
+        if self._guard.before_statement(sql):
+            self._run(self._real.executemany, sql, *parameters)
+        return self
+
+    def executescript(self, script: str) -> GuardedCursor:
+        """Execute several statements; sqlite3's own would commit first."""
+        self._guard.commit()
+        for statement in split_script(script):
+            self.execute(statement)
+        return self
+
+    def _run(self, call: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except sqlite3.OperationalError as error:
+            # Ctrl-C inside the progress handler reaches us as SQLite's own interruption.
+            if str(error) == "interrupted":
+                raise KeyboardInterrupt from error
+            raise
+
+
+def split_script(script: str) -> list[str]:
+    """The statements of an SQL script, split where SQLite says that one is complete."""
+    statements, start, position = [], 0, 0
+    while (position := script.find(";", position)) >= 0:
+        position += 1
+        if sqlite3.complete_statement(script[start:position]):
+            statements.append(script[start:position])
+            start = position
+    statements.append(script[start:])
+    return [text for text in statements if text.strip().strip(";").strip()]
+
+
+def driver(real: Any) -> Any:
+    """The driver's own connection below SQLAlchemy's adapter of an async driver."""
+    return getattr(real, "driver_connection", real)
+
+
+def _on_driver(real: Any, method: str, *arguments: Any) -> None:
+    """Call a method of the driver's connection, through the event loop where there is one."""
+    run_async = getattr(real, "run_async", None)
+    if run_async is None:
+        getattr(real, method)(*arguments)
+    else:
+        run_async(lambda connection: getattr(connection, method)(*arguments))

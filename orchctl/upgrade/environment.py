@@ -1,0 +1,264 @@
+"""The user's Alembic environment: its configuration, its script directory, its env.py.
+
+The adapter module of Alembic: what the rest of orchctl knows of Alembic comes through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from orchctl.config import Settings, masked_url
+from orchctl.errors import ConfigurationError, OrchctlError, Refused, UsageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+
+@dataclass(frozen=True)
+class Target:
+    """The database that env.py opens.
+
+    Attributes:
+        url: Its URL as env.py gave it, password included; mask before showing.
+        file: The SQLite file, or None when the database isn't SQLite.
+    """
+
+    url: str
+    file: Path | None
+
+
+class _Learned(BaseException):
+    """Leaves env.py at context.configure(); not an Exception, so that env.py can't swallow it."""
+
+
+def alembic_config(
+    settings: Settings, *, stdout: TextIO | None = None, sql: bool = False
+) -> Config:
+    """Alembic's Config of the project, with the URL that the settings name.
+
+    Args:
+        settings: The run's settings.
+        stdout: Where Alembic writes SQL and listings; None means the process's stdout.
+        sql: Whether this is Alembic's offline mode.
+
+    Raises:
+        ConfigurationError: There is no Alembic project.
+    """
+    from alembic.config import Config
+
+    project = settings.require_project()
+    config = Config(
+        file_=str(project.ini_file) if project.ini_file else None,
+        toml_file=str(project.toml_file) if project.toml_file else None,
+        ini_section=project.section,
+        stdout=stdout or sys.stdout,
+        cmd_opts=Namespace(x=list(settings.x_arguments) or None, quiet=True, sql=sql),
+    )
+    if settings.url and str(settings.origins["url"]) != f"{project.file} sqlalchemy.url":
+        config.set_main_option("sqlalchemy.url", settings.url.replace("%", "%%"))
+        # Many an env.py reads this variable itself; both places must give the same answer.
+        os.environ["DATABASE_URL"] = settings.url
+    return config
+
+
+def script_directory(config: Config) -> ScriptDirectory:
+    """Alembic's view of the chain; imports every revision file.
+
+    Raises:
+        ConfigurationError: The folder or its layout is not there.
+        Refused: A revision file cannot be loaded, or the chain is broken.
+    """
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    try:
+        with quiet_alembic():
+            script = ScriptDirectory.from_config(config)
+            script.revision_map.heads  # noqa: B018 - reads and links every revision now
+    except CommandError as error:
+        if "path" in str(error).lower() and "exist" in str(error).lower():
+            raise ConfigurationError(
+                str(error),
+                code="script-location-missing",
+                hint="script_location in alembic.ini must name the folder that holds env.py",
+            ) from error
+        raise broken_chain(error) from error
+    except OrchctlError:
+        raise
+    except Exception as error:
+        raise broken_chain(error) from error
+    return script
+
+
+def broken_chain(error: BaseException) -> Refused:
+    """The error for a chain that Alembic cannot load."""
+    return Refused(
+        f"The revision chain cannot be loaded: {one_line(error)}",
+        code="broken-chain",
+        state="The database is untouched",
+        hint="orchctl verify-chain names the file, the line and the fix",
+    )
+
+
+def open_script(settings: Settings) -> tuple[Config, ScriptDirectory]:
+    """The configuration and the script directory of a project."""
+    config = alembic_config(settings)
+    return config, script_directory(config)
+
+
+def learn_target(settings: Settings) -> Target:
+    """Run env.py up to `context.configure()` and see which database its connection is to.
+
+    Nothing is read from or written to that database by us; a file that env.py's connecting
+    brought into being, and that is still empty, is removed again.
+
+    Raises:
+        ConfigurationError: env.py fails, or never configures a connection.
+    """
+    from alembic.runtime.environment import EnvironmentContext
+
+    config, script = open_script(settings)
+    targets: list[Target] = []
+
+    def configure(connection: Any = None, **_: Any) -> None:
+        if connection is not None:
+            targets.append(target_of(connection))
+        raise _Learned
+
+    context = EnvironmentContext(config, script, fn=lambda rev, context: [])
+    # The instance publishes its methods to alembic.context; a subclass is not picked up there.
+    setattr(context, "configure", configure)  # noqa: B010
+    with foreign_code("env.py"):
+        try:
+            with context:
+                script.run_env()
+        except _Learned:
+            pass
+    if not targets:
+        raise ConfigurationError(
+            f"{script.env_py_location} never hands a connection to context.configure()",
+            code="env-without-connection",
+            hint="Name the database: orchctl --url sqlite:///PATH …",
+        )
+    return targets[0]
+
+
+def target_of(connection: Any) -> Target:
+    """The database behind a SQLAlchemy connection."""
+    url = connection.engine.url.render_as_string(hide_password=False)
+    if connection.dialect.name != "sqlite":
+        return Target(url, None)
+    file = main_file(connection.connection.dbapi_connection)
+    return Target(url, Path(file) if file else None)
+
+
+def main_file(dbapi: Any) -> str:
+    """The file of a DBAPI connection's main database; empty for one in memory."""
+    # Below SQLAlchemy, whose own execute would begin a transaction.
+    cursor = dbapi.cursor()
+    cursor.execute("PRAGMA database_list")
+    rows = cursor.fetchall()
+    cursor.close()
+    return next((row[2] or "" for row in rows if row[1] == "main"), "")
+
+
+@contextlib.contextmanager
+def foreign_code(what: str) -> Iterator[None]:
+    """Run the user's code: its prints go to stderr, its failures become one clear error."""
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), quiet_alembic():
+        try:
+            yield
+        except OrchctlError:
+            raise
+        except Exception as error:
+            raise environment_failed(what, error) from error
+
+
+def environment_failed(what: str, error: BaseException) -> OrchctlError:
+    """The error for an env.py that raises before any revision ran."""
+    if isinstance(error, ImportError):
+        return ConfigurationError(
+            f"{what} cannot be run: {one_line(error)}",
+            code="env-import",
+            hint="Install orchctl into the environment of the application, or set prepend_sys_path",
+        )
+    return ConfigurationError(
+        f"{what} failed before any revision ran: {type(error).__name__}: {one_line(error)}",
+        code="env-failed",
+        state="The database is untouched",
+        hint="orchctl --debug shows where",
+    )
+
+
+@contextlib.contextmanager
+def quiet_alembic() -> Iterator[None]:
+    """Keep Alembic's own INFO lines out of the way; orchctl reports the steps itself."""
+    filter_ = _BelowWarning()
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    for logger in loggers:
+        logger.addFilter(filter_)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(filter_)
+
+
+_CHATTY = (
+    "alembic.runtime.migration",
+    "alembic.runtime.plugins",
+    "alembic.runtime.plugins.setup",
+    "alembic.env",
+)
+
+
+class _BelowWarning(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+
+def resolve_error(error: BaseException, revision: str) -> OrchctlError:
+    """The error for a revision that the command line names and Alembic can't resolve."""
+    return UsageError(
+        one_line(error).rstrip("."),
+        code="unknown-revision",
+        hint=f"orchctl history lists the revisions; {revision!r} is none of them",
+    )
+
+
+def offline_sql(settings: Settings, direction: str, revision: str) -> str:
+    """The SQL of an upgrade or downgrade, as Alembic's `--sql` prints it.
+
+    Args:
+        settings: The run's settings.
+        direction: `upgrade` or `downgrade`.
+        revision: Target or `FROM:TO`; a downgrade needs the range.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    buffer = io.StringIO()
+    config = alembic_config(settings, stdout=buffer, sql=True)
+    config.output_buffer = buffer
+    with foreign_code("The offline run"):
+        try:
+            getattr(command, direction)(config, revision, sql=True)
+        except CommandError as error:
+            raise resolve_error(error, revision) from error
+    return buffer.getvalue()
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line, URLs masked."""
+    return masked_url(" ".join(str(error).split()))

@@ -1,0 +1,255 @@
+"""Executing a plan: lock, preflight, snapshot, one transaction, confirmation, journal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchctl.database import lock
+from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
+from orchctl.upgrade.checks import CommitGuard, confirm, preflight
+from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.manifest import chain_manifest
+from orchctl.upgrade.transaction import Connection, Hooks, Outcome, Transaction
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+    from orchctl.snapshots.catalog import Snapshot
+    from orchctl.upgrade.plan import UpgradePlan
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of a run's progress.
+
+    Attributes:
+        step: Something is done.
+        running: A revision begins, or something takes a while.
+        warning: Something to know.
+        bar: A progress bar: given a title, a context that yields a callable of (done, total).
+    """
+
+    step: Callable[[str], None]
+    running: Callable[[str], None]
+    warning: Callable[[str], None]
+    bar: Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        direction: `upgrade` or `downgrade`.
+        database: The file.
+        before: Its heads before.
+        after: Its heads now.
+        revisions: The revisions that ran, in order, each with its seconds.
+        snapshot: The snapshot taken before, if any.
+        seconds: The whole run.
+        deferred_commits: Commits inside revisions that were put off to the end.
+    """
+
+    direction: str
+    database: Path
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    revisions: tuple[tuple[str, float], ...]
+    snapshot: Snapshot | None
+    seconds: float
+    deferred_commits: int = 0
+
+
+def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunReport:
+    """Run a plan; afterwards the database is at the target, or as it was before.
+
+    Args:
+        settings: The run's settings.
+        plan: What to do; held against the database again once its lock is held.
+        listener: Who hears of the progress.
+
+    Raises:
+        LockHeld: Another orchctl, or a writer, kept the database for longer than the timeout.
+        Refused, UpgradeFailed, ConfigurationError, UsageError: As `Transaction.run` says.
+        UpgradeRestored: The commit could not be confirmed; the snapshot was put back.
+    """
+
+    def tell_wait(holder: object, waited: float) -> None:
+        listener.running(f"Waiting for {holder} ({waited:.0f}s)")
+
+    if not plan.database.parent.is_dir():
+        preflight(plan)  # says so; there is no place for the lock either
+    with lock.hold(
+        plan.database,
+        timeout=settings.lock_timeout,
+        purpose=f"{plan.direction} to {plan.target}",
+        on_wait=tell_wait,
+    ):
+        return _Run(settings, plan, listener).run()
+
+
+class _Run:
+    """One execution; exists for what the hooks of the transaction leave behind."""
+
+    def __init__(self, settings: Settings, plan: UpgradePlan, listener: Listener) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._listener = listener
+        self._began = time.monotonic()
+        self._journal = Journal(plan.snapshot_directory, plan.database)
+        self._guard: CommitGuard | None = None
+        self._snapshot: Snapshot | None = None
+
+    def run(self) -> RunReport:
+        """Preflight, transaction, confirmation, journal."""
+        plan = self._plan
+        for warning in preflight(plan):
+            self._listener.warning(warning)
+        hooks = Hooks(locked=self._locked, step=self._listener.running, check=self._check)
+        transaction = Transaction(self._settings, plan.database, plan.direction, plan.target, hooks)
+        try:
+            outcome = transaction.run()
+        except BaseException as error:
+            self._failed(error)
+            raise
+        report = self._report(outcome)
+        if outcome.applied:
+            try:
+                self._confirm(outcome)
+                self._record(report)
+            except KeyboardInterrupt as error:
+                raise Interrupted(
+                    "Interrupted while the result was being confirmed",
+                    state=f"The {plan.direction} is done and committed",
+                    hint="orchctl status",
+                ) from error
+        return report
+
+    def _locked(self, connection: Connection, steps: Sequence[tuple[str, str]]) -> None:
+        """Under the write lock, nothing written: the snapshot is just what the run starts from."""
+        self._guard = CommitGuard(connection)
+        if not self._plan.backup:
+            return
+        from orchctl.snapshots.take import take
+
+        with self._listener.bar("Snapshot") as progress:
+            self._snapshot = take(
+                self._plan.database,
+                self._plan.snapshot_directory,
+                reason=f"pre-{self._plan.direction}",
+                version_table=self._plan.version_table,
+                chain=chain_manifest(self._settings),
+                progress=progress,
+                beside=True,
+            )
+        self._listener.step(f"Snapshot {self._snapshot.id} ({self._snapshot.path})")
+
+    def _check(self, connection: Connection) -> None:
+        if self._guard is not None:
+            self._guard.check(connection)
+
+    def _confirm(self, outcome: Outcome) -> None:
+        known = self._guard.violations if self._guard else frozenset()
+        wrong = confirm(
+            self._plan.database,
+            outcome.version_table,
+            outcome.after,
+            known,
+            timeout=self._settings.lock_timeout,
+        )
+        if wrong is None:
+            self._listener.step("Confirmed through a fresh connection")
+            return
+        message = f"{self._plan.database} is not what the {self._plan.direction} left: {wrong}"
+        if self._snapshot is None:
+            raise UpgradeFailed(
+                message,
+                code="not-confirmed",
+                state="The run was committed, and there is no snapshot of what was before",
+                hint="orchctl status shows where the database is",
+            )
+        from orchctl.snapshots.restore import restore
+
+        restore(self._snapshot, self._plan.database, timeout=self._settings.lock_timeout)
+        raise UpgradeRestored(
+            message,
+            code="not-confirmed",
+            state=f"Snapshot {self._snapshot.id} was put back",
+            hint="orchctl status shows where the database is",
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        """Leave nothing behind that was not there, and write the story down."""
+        plan = self._plan
+        if not plan.exists:
+            _remove_empty(plan.database)
+        if self._guard is None or not plan.snapshot_directory.is_dir():
+            return  # nothing was tried
+        entry = Entry(
+            event=plan.direction,
+            database=str(plan.database),
+            before=plan.before,
+            after=plan.before,
+            snapshot=self._snapshot.id if self._snapshot else None,
+            ok=False,
+            error=_told(error),
+            seconds=round(time.monotonic() - self._began, 3),
+        )
+        with contextlib.suppress(OSError):  # the run's own error matters more than its record
+            self._journal.append(entry)
+
+    def _report(self, outcome: Outcome) -> RunReport:
+        return RunReport(
+            direction=self._plan.direction,
+            database=self._plan.database,
+            before=outcome.before,
+            after=outcome.after,
+            revisions=tuple((step.revision, step.seconds) for step in outcome.applied),
+            snapshot=self._snapshot,
+            seconds=time.monotonic() - self._began,
+            deferred_commits=outcome.deferred_commits,
+        )
+
+    def _record(self, report: RunReport) -> None:
+        content, counts = None, {}
+        if report.snapshot is not None:  # what a rollback compares with; without one it can't be
+            from orchctl.database.content import content_hash, counted
+
+            content, counts = content_hash(report.database), counted(report.database)
+        entry = Entry(
+            event=report.direction,
+            database=str(report.database),
+            before=report.before,
+            after=report.after,
+            revisions=tuple(revision for revision, _ in report.revisions),
+            snapshot=report.snapshot.id if report.snapshot else None,
+            content=content,
+            row_counts=counts,
+            seconds=round(report.seconds, 3),
+        )
+        try:
+            self._journal.append(entry)
+        except OSError as error:
+            self._listener.warning(
+                f"the {report.direction} is done, but not in the journal ({self._journal.path}): "
+                f"{error}"
+            )
+
+
+def _remove_empty(file: Path) -> None:
+    """SQLite creates the file on connecting; a failed first run leaves none behind."""
+    with contextlib.suppress(OSError):
+        if file.stat().st_size == 0 and not os.path.lexists(f"{file}-wal"):
+            file.unlink()
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, OrchctlError):
+        return {"code": error.code, "message": error.message}
+    return {"code": "interrupted", "message": type(error).__name__}

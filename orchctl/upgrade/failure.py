@@ -1,0 +1,122 @@
+"""What goes wrong in a run of revisions, told with revision, line, statement and cause."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from orchctl.errors import Refused, UpgradeFailed
+from orchctl.upgrade.environment import one_line
+from orchctl.upgrade.statements import REFUSED, Kind
+
+
+def revision_failed(
+    revision: Any, error: BaseException, statement: str | None, before: Sequence[str]
+) -> UpgradeFailed:
+    """The error for a revision that raised.
+
+    Args:
+        revision: Alembic's Script of the revision.
+        error: What it raised.
+        statement: The last statement that was sent to SQLite.
+        before: The heads before the run, which are the heads again.
+    """
+    path = revision.module.__file__
+    line = _line_of(error, path)
+    cause = getattr(error, "orig", None) or error
+    by_statement = isinstance(cause, sqlite3.Error) and statement is not None
+    shown = f"; statement: {_shortened(statement)}" if by_statement and statement else ""
+    where = f"at {', '.join(before)}" if before else "at base"
+    return UpgradeFailed(
+        f"Revision {revision.revision} ({path}:{line}) failed: "
+        f"{type(cause).__name__}: {one_line(cause)}{shown}",
+        state=f"The database is as before ({where})",
+        hint="Mend the revision, then run the same command again",
+        details={
+            "revision": revision.revision,
+            "path": path,
+            "line": line,
+            "statement": statement,
+            "cause": f"{type(cause).__name__}: {one_line(cause)}",
+        },
+    )
+
+
+def refused_statement(revision: Any, kind: Kind, sql: str) -> Refused:
+    """The refusal of a statement that no transaction can hold.
+
+    Args:
+        revision: Alembic's Script of the revision that is running.
+        kind: What the statement is.
+        sql: Its text.
+    """
+    path = revision.module.__file__
+    line = _line_in(path)
+    advice = REFUSED[kind]
+    return Refused(
+        f"Revision {revision.revision} ({path}:{line}) cannot be part of one transaction: "
+        f"{advice.reason}: {_shortened(sql)}",
+        code="outside-transaction",
+        state="The database is as before",
+        hint=advice.instead,
+        details={"revision": revision.revision, "path": path, "line": line, "statement": sql},
+    )
+
+
+def wrong_database(env_py: object, expected: object, opened: object) -> Refused:
+    """The refusal of an env.py that opens another database than the one to be protected."""
+    return Refused(
+        f"{env_py} opens {opened}, not {expected}",
+        code="wrong-database",
+        state="Nothing was changed",
+        hint=f"If {opened} is the right one: orchctl --url sqlite:///{opened} … "
+        "Otherwise mend what env.py reads its URL from",
+    )
+
+
+def unknown_to_chain(unknown: Sequence[str], file: Path) -> Refused:
+    """The refusal of a database that is stamped with a revision this chain doesn't have."""
+    return Refused(
+        f"{file} is at revision {', '.join(unknown)}, which this chain does not have: "
+        "the database is ahead of this code, or belongs to another",
+        code="unknown-to-chain",
+        state="Nothing was changed",
+        hint="Run the newer code, or go back to a snapshot that fits: orchctl backup list",
+    )
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, through links too, whether or not it exists."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()
+
+
+def _line_in(path: str) -> int | None:
+    """The line of `path` that is being executed right now, found on the stack."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename == path:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _line_of(error: BaseException, path: str) -> int | None:
+    """The last line of `path` in an error's traceback."""
+    line, traceback = None, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == path:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _shortened(statement: str, width: int = 200) -> str:
+    text = " ".join(statement.split())
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,136 @@
+"""The plan of an upgrade or downgrade: data that `--dry-run` prints and the executor runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchctl.database.inspect import inspect
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+
+
+@dataclass(frozen=True)
+class Step:
+    """One revision that will run: its id, its parents, its message, its file."""
+
+    revision: str
+    down_revisions: tuple[str, ...]
+    message: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class UpgradePlan:
+    """What a run will do.
+
+    Attributes:
+        direction: `upgrade` or `downgrade`.
+        database: The SQLite file.
+        exists: Whether it is there already.
+        size: Its bytes.
+        version_table: Name of Alembic's table.
+        before: The heads it is at.
+        target: The revision as it was typed.
+        steps: What will run, in order; empty when there is nothing to do.
+        backup: Whether a snapshot is taken first (never of a database that isn't there).
+        snapshot_directory: Where snapshots and the journal are.
+    """
+
+    direction: str
+    database: Path
+    exists: bool
+    size: int
+    version_table: str
+    before: tuple[str, ...]
+    target: str
+    steps: tuple[Step, ...]
+    backup: bool
+    snapshot_directory: Path
+
+
+def plan_run(
+    settings: Settings, direction: str, revision: str, file: Path, version_table: str
+) -> UpgradePlan:
+    """Plan a run without writing anything.
+
+    Args:
+        settings: The run's settings.
+        direction: `upgrade` or `downgrade`.
+        revision: The target in Alembic's notation: `head`, `+1`, `ae10`, `branch@head`, `base` …
+        file: The database file.
+        version_table: Name of Alembic's table.
+
+    Raises:
+        UsageError: No such revision.
+        Refused: The database is at a revision that this chain doesn't have.
+        ConfigurationError: No Alembic project.
+    """
+    from orchctl.upgrade.environment import open_script
+
+    facts = inspect(file, version_table=version_table)
+    _, script = open_script(settings)
+    steps = find_steps(script, direction, revision, facts.heads, file)
+    return UpgradePlan(
+        direction=direction,
+        database=file,
+        exists=facts.exists and facts.size > 0,
+        size=facts.size,
+        version_table=version_table,
+        before=facts.heads,
+        target=revision,
+        steps=tuple(_step(step) for step in steps),
+        backup=settings.backup and facts.exists and facts.size > 0,
+        snapshot_directory=snapshot_directory(settings, file),
+    )
+
+
+def snapshot_directory(settings: Settings, file: Path) -> Path:
+    """Where the snapshots of a database are: the setting, else `backups/` beside it."""
+    return settings.snapshot_directory or file.parent / "backups"
+
+
+def find_steps(
+    script: Any, direction: str, revision: str, heads: tuple[str, ...], file: Path
+) -> list[Any]:
+    """Alembic's steps from `heads` to `revision`.
+
+    Args:
+        script: Alembic's ScriptDirectory.
+        direction: `upgrade` or `downgrade`.
+        revision: The target in Alembic's notation.
+        heads: Where the database is.
+        file: The database file, for the message.
+
+    Raises:
+        UsageError: No such revision, or a range.
+        Refused: One of the heads is not in the chain.
+    """
+    from alembic.script.revision import RevisionError
+    from alembic.util import CommandError
+
+    from orchctl.upgrade.environment import resolve_error
+    from orchctl.upgrade.failure import unknown_to_chain
+
+    known = script.revision_map._revision_map
+    unknown = [head for head in heads if head not in known]
+    if unknown:
+        raise unknown_to_chain(unknown, file)
+    find = script._upgrade_revs if direction == "upgrade" else script._downgrade_revs
+    try:
+        return list(find(revision, heads))
+    except (CommandError, RevisionError) as error:
+        raise resolve_error(error, revision) from error
+
+
+def _step(step: Any) -> Step:
+    revision = step.revision
+    parents = revision.down_revision or ()
+    return Step(
+        revision=revision.revision,
+        down_revisions=(parents,) if isinstance(parents, str) else tuple(parents),
+        message=revision.doc,
+        path=Path(revision.path),
+    )

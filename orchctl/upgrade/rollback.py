@@ -1,0 +1,223 @@
+"""Undoing the last run: its snapshot back into the live file, the present put aside first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchctl.database import lock
+from orchctl.database.content import content_hash, counted
+from orchctl.database.inspect import inspect
+from orchctl.errors import Refused
+from orchctl.snapshots.catalog import Catalog, Snapshot
+from orchctl.upgrade.journal import Entry, Journal
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+    from orchctl.upgrade.execute import Listener
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback will do.
+
+    Attributes:
+        database: The file.
+        before: The heads it is at.
+        after: The heads of the snapshot.
+        snapshot: What is put back.
+        undoes: The journal's line of the run that is undone; None when `--to` named an older one.
+        written: Rows that came (+) or went (-) since, by table; empty when none did.
+        changed: Whether anything was written since that run; None when it can't be told.
+        snapshot_directory: Where snapshots and the journal are.
+        version_table: Name of Alembic's table.
+    """
+
+    database: Path
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    snapshot: Snapshot
+    undoes: Entry | None
+    written: Mapping[str, int]
+    changed: bool | None
+    snapshot_directory: Path
+    version_table: str
+
+    @property
+    def loses(self) -> bool:
+        """Whether something would be discarded, or might be."""
+        return self.changed is not False
+
+
+@dataclass(frozen=True)
+class RollbackReport:
+    """What a rollback did: the plan, the snapshot of what was discarded, and the seconds."""
+
+    plan: RollbackPlan
+    put_aside: Snapshot
+    seconds: float
+
+
+def plan_rollback(
+    file: Path, directory: Path, version_table: str, *, to: str | None = None
+) -> RollbackPlan:
+    """Find what a rollback puts back, and what was written since.
+
+    Args:
+        file: The database.
+        directory: Its snapshot directory.
+        version_table: Name of Alembic's table.
+        to: Id (or unique prefix) of a snapshot; None means the one before the last run.
+
+    Raises:
+        Refused: Nothing to roll back, or the snapshot can't be used.
+        UsageError: No such snapshot.
+    """
+    catalog = Catalog(directory, file)
+    last = Journal(directory, file).last_change()
+    snapshot = catalog.get(_undoable(last, file) if to is None else to)
+    if snapshot.status not in ("complete", "verified"):
+        raise Refused(
+            f"Snapshot {snapshot.id} is {snapshot.status} and can't be put back",
+            code="snapshot-unusable",
+            state="Nothing was changed",
+            hint="orchctl backup list shows the others; orchctl backup verify ID tells more",
+        )
+    undoes = last if last is not None and last.snapshot == snapshot.id else None
+    facts = inspect(file, version_table=version_table)
+    changed, written = _since(file, undoes)
+    return RollbackPlan(
+        database=file,
+        before=facts.heads,
+        after=tuple(snapshot.heads),
+        snapshot=snapshot,
+        undoes=undoes,
+        written=written,
+        changed=changed,
+        snapshot_directory=directory,
+        version_table=version_table,
+    )
+
+
+def require_acceptance(plan: RollbackPlan) -> None:
+    """Refuse a rollback that would discard what was written since the run it undoes.
+
+    Raises:
+        Refused: There is something to lose.
+    """
+    if not plan.loses:
+        return
+    if plan.undoes is None:
+        what = f"What was written since snapshot {plan.snapshot.id} would be discarded"
+    elif plan.changed is None:
+        what = f"Whether {plan.database} was written to since the {plan.undoes.event} can't be told"
+    else:
+        what = f"{plan.database} was written to since the {plan.undoes.event}"
+    raise Refused(
+        what + _told(plan.written),
+        code="would-discard-writes",
+        state="Nothing was changed",
+        hint="--accept-data-loss puts the snapshot back all the same (the present is kept as a "
+        "snapshot); --downgrade runs the downgrades instead and keeps the rows",
+        details={"written": dict(plan.written)},
+    )
+
+
+def roll_back(
+    settings: Settings, plan: RollbackPlan, listener: Listener, *, accept_data_loss: bool
+) -> RollbackReport:
+    """Put the snapshot back into the live file, after a snapshot of the present.
+
+    Args:
+        settings: The run's settings.
+        plan: What to do; what was written is looked at again once the lock is held.
+        listener: Who hears of the progress.
+        accept_data_loss: Whether writes made since may be discarded.
+
+    Raises:
+        Refused: There is something to lose and it was not accepted; a snapshot is damaged.
+        LockHeld: Somebody else holds the database. Nothing was changed.
+        RestoreFailed: The restore failed half-way; says what to type.
+    """
+    from orchctl.snapshots.restore import restore
+    from orchctl.snapshots.take import take
+
+    began = time.monotonic()
+    with lock.hold(plan.database, timeout=settings.lock_timeout, purpose="rollback"):
+        if not accept_data_loss:
+            plan = plan_rollback(
+                plan.database, plan.snapshot_directory, plan.version_table, to=plan.snapshot.id
+            )
+            require_acceptance(plan)
+        with listener.bar("Snapshot of the present") as progress:
+            put_aside = take(
+                plan.database,
+                plan.snapshot_directory,
+                reason="pre-rollback",
+                version_table=plan.version_table,
+                progress=progress,
+            )
+        listener.step(f"Snapshot of the present: {put_aside.id} ({put_aside.path})")
+        with listener.bar("Restore") as progress:
+            restore(plan.snapshot, plan.database, timeout=settings.lock_timeout, progress=progress)
+        listener.step(f"Restored {plan.snapshot.id}")
+        report = RollbackReport(plan, put_aside, time.monotonic() - began)
+        _record(report)
+    return report
+
+
+def _undoable(last: Entry | None, file: Path) -> str:
+    if last is None:
+        raise Refused(
+            f"There is no upgrade of {file} to undo",
+            code="nothing-to-roll-back",
+            state="Nothing was changed",
+            hint="orchctl backup list shows the snapshots; orchctl rollback --to ID puts one back",
+        )
+    if last.snapshot is None:
+        raise Refused(
+            f"The last {last.event} of {file} was made without a snapshot",
+            code="no-snapshot",
+            state="Nothing was changed",
+            hint="orchctl rollback --downgrade runs the downgrades instead",
+        )
+    return last.snapshot
+
+
+def _since(file: Path, undoes: Entry | None) -> tuple[bool | None, dict[str, int]]:
+    """Whether anything was written since a run, and how many rows came or went by table."""
+    if undoes is None:
+        return True, {}
+    content = content_hash(file)
+    if content is not None and content == undoes.content:
+        return False, {}
+    now = counted(file)
+    names = sorted(set(now) | set(undoes.row_counts))
+    differences = {name: now.get(name, 0) - undoes.row_counts.get(name, 0) for name in names}
+    written = {name: rows for name, rows in differences.items() if rows}
+    told = content is not None and undoes.content is not None
+    return (True if told else None), written
+
+
+def _told(written: Mapping[str, int]) -> str:
+    if not written:
+        return ""
+    return ": " + ", ".join(f"{name} {rows:+d} rows" for name, rows in written.items())
+
+
+def _record(report: RollbackReport) -> None:
+    plan = report.plan
+    Journal(plan.snapshot_directory, plan.database).append(
+        Entry(
+            event="rollback",
+            database=str(plan.database),
+            before=plan.before,
+            after=plan.after,
+            snapshot=report.put_aside.id,
+            restored=plan.snapshot.id,
+            seconds=round(report.seconds, 3),
+        )
+    )

@@ -1,0 +1,94 @@
+"""What one SQL statement of a revision or an env.py would do to the transaction around it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How a statement bears on the transaction."""
+
+    PLAIN = "plain"
+    BEGIN = "begin"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+    ATTACH = "attach"
+    VACUUM = "vacuum"
+    FOREIGN_KEYS_ON = "foreign_keys on"
+    FOREIGN_KEYS_OFF = "foreign_keys off"
+    JOURNAL_MODE = "journal_mode"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Why a statement cannot be part of one transaction, and what to write instead."""
+
+    reason: str
+    instead: str
+
+
+REFUSED: dict[Kind, Advice] = {
+    Kind.ATTACH: Advice(
+        "ATTACH and DETACH reach other files, which this transaction cannot undo",
+        "copy between databases outside the migration",
+    ),
+    Kind.VACUUM: Advice(
+        "VACUUM cannot run inside a transaction",
+        "run VACUUM after the upgrade, outside the migration",
+    ),
+    Kind.FOREIGN_KEYS_ON: Advice(
+        "PRAGMA foreign_keys=ON does nothing inside a transaction",
+        "leave the PRAGMA out: orchctl checks foreign keys before it commits",
+    ),
+    Kind.JOURNAL_MODE: Advice(
+        "the journal mode cannot change inside a transaction",
+        "set journal_mode where the application connects",
+    ),
+}
+
+_LEADING = re.compile(r"(?:\s|;|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z]+")
+_ROLLBACK_TO = re.compile(r"rollback\s+(?:transaction\s+)?to\b", re.IGNORECASE)
+_PRAGMA = re.compile(
+    r"pragma\s+(?:(?:\w+|\"[^\"]+\")\s*\.\s*)?(\w+)\s*(?:=\s*|\(\s*)([^\s;)]+)", re.IGNORECASE
+)
+_KINDS = {
+    "BEGIN": Kind.BEGIN,
+    "COMMIT": Kind.COMMIT,
+    "END": Kind.COMMIT,
+    "ROLLBACK": Kind.ROLLBACK,
+    "ATTACH": Kind.ATTACH,
+    "DETACH": Kind.ATTACH,
+    "VACUUM": Kind.VACUUM,
+    "PRAGMA": Kind.PLAIN,
+}
+_OFF = frozenset({"0", "off", "no", "false"})
+
+
+def classify(sql: str) -> Kind:
+    """What `sql` would do to the transaction around it; ROLLBACK TO and SAVEPOINT are plain."""
+    start = _LEADING.match(sql)
+    begin = start.end() if start else 0
+    word = _WORD.match(sql, begin)
+    if word is None:
+        return Kind.PLAIN
+    keyword = word[0].upper()
+    if keyword not in _KINDS:
+        return Kind.PLAIN
+    if keyword == "ROLLBACK" and _ROLLBACK_TO.match(sql, begin):
+        return Kind.PLAIN
+    if keyword == "PRAGMA":
+        return _pragma(sql, begin)
+    return _KINDS[keyword]
+
+
+def _pragma(sql: str, begin: int) -> Kind:
+    match = _PRAGMA.match(sql, begin)
+    if match is None:
+        return Kind.PLAIN  # reads a value
+    name, value = match[1].lower(), match[2].strip("'\"").lower()
+    if name == "foreign_keys":
+        return Kind.FOREIGN_KEYS_OFF if value in _OFF else Kind.FOREIGN_KEYS_ON
+    return Kind.JOURNAL_MODE if name == "journal_mode" else Kind.PLAIN

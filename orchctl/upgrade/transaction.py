@@ -1,0 +1,314 @@
+"""A run of revisions as one transaction: Alembic's environment, driven by us.
+
+The user's env.py runs as it is. The EnvironmentContext *instance* publishes our `configure` and
+`run_migrations` to `alembic.context`; in `configure` we learn which file env.py really opened, put
+a `GuardedConnection` in front of its DBAPI connection, switch foreign keys off (inside a
+transaction the PRAGMA is ignored: https://www.sqlite.org/pragma.html#pragma_foreign_keys) and take
+BEGIN IMMEDIATE before Alembic reads the heads. Revisions, version rows and checks happen inside;
+the one COMMIT comes when env.py gives the connection back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from orchctl.database.failure import explain
+from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed
+from orchctl.upgrade.connection import GuardedConnection, State
+from orchctl.upgrade.environment import (
+    environment_failed,
+    main_file,
+    open_script,
+    quiet_alembic,
+)
+from orchctl.upgrade.failure import (
+    refused_statement,
+    revision_failed,
+    same_file,
+    wrong_database,
+)
+from orchctl.upgrade.plan import find_steps
+from orchctl.upgrade.write_lock import begin, commit, leave_transaction
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+    from orchctl.upgrade.statements import Kind
+
+
+@dataclass(frozen=True)
+class AppliedRevision:
+    """A revision that ran: its id, its message, and how long it took in seconds."""
+
+    revision: str
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run did.
+
+    Attributes:
+        before: The heads when the lock was taken, sorted.
+        after: The heads that the committed database must have, sorted.
+        applied: The revisions that ran, in order; empty when there was nothing to do.
+        version_table: The name of Alembic's table in this environment.
+        deferred_commits: How often a revision or env.py committed, which orchctl put off.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    applied: tuple[AppliedRevision, ...]
+    version_table: str
+    deferred_commits: int
+
+
+Connection = sqlite3.Connection
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What happens around the revisions, all under the database's write lock.
+
+    Attributes:
+        locked: Nothing is written yet; gets the connection and the steps that will run, as
+            (revision id, message). The snapshot belongs here.
+        step: A revision begins: "Running upgrade 002 -> 003, message".
+        check: Everything is written, nothing committed; gets the connection; raises to undo.
+    """
+
+    locked: Callable[[Connection, Sequence[tuple[str, str]]], None]
+    step: Callable[[str], None]
+    check: Callable[[Connection], None]
+
+
+@dataclass
+class _Progress:
+    before: tuple[str, ...] | None = None
+    applied: list[AppliedRevision] = field(default_factory=list)
+    current: Any = None  # Alembic's step that is running
+    began: float = 0.0
+    after: tuple[str, ...] = ()
+    version_table: str = "alembic_version"
+    planned: bool = False
+    finished: bool = False
+    failure: BaseException | None = None
+
+
+class Transaction:
+    """One run of `upgrade` or `downgrade` over one SQLite file.
+
+    Args:
+        settings: The run's settings; its `lock_timeout` bounds every wait.
+        file: The file that the caller has locked and will snapshot; env.py must open this one.
+        direction: `upgrade` or `downgrade`.
+        revision: The target, in Alembic's notation.
+        hooks: What happens around the revisions.
+    """
+
+    def __init__(
+        self, settings: Settings, file: Path, direction: str, revision: str, hooks: Hooks
+    ) -> None:
+        self._settings = settings
+        self._file = file
+        self._direction = direction
+        self._revision = revision
+        self._hooks = hooks
+        self._guard: GuardedConnection | None = None
+        self._progress = _Progress()
+        self._alembic: Any = None
+        self._script: Any = None
+
+    def run(self) -> Outcome:
+        """Run env.py and, through it, the revisions; commit once.
+
+        Raises:
+            Refused: env.py opens another file; a revision does what no transaction can hold; a
+                check said no. Nothing was changed.
+            LockHeld: Somebody else kept the database locked. Nothing was changed.
+            UpgradeFailed: A revision failed. The database is as before.
+            ConfigurationError: env.py itself failed.
+            UsageError: The target is no revision of the chain.
+        """
+        from alembic.runtime.environment import EnvironmentContext
+
+        config, self._script = open_script(self._settings)
+        context = EnvironmentContext(
+            config, self._script, fn=self._steps, as_sql=False, destination_rev=self._revision
+        )
+        self._alembic = context
+        self._configure_alembic = context.configure
+        self._run_alembic = context.run_migrations
+        # The instance publishes its methods to alembic.context; a subclass is not picked up there.
+        setattr(context, "configure", self._configure)  # noqa: B010
+        setattr(context, "run_migrations", self._run_migrations)  # noqa: B010
+        try:
+            with quiet_alembic(), contextlib.redirect_stdout(sys.stderr), context:
+                self._script.run_env()
+        except BaseException as error:  # noqa: BLE001
+            self._give_up(error)
+        else:
+            self._settle()
+        self._raise_failure()
+        return self._outcome()
+
+    # -- what env.py calls ----------------------------------------------------------------------
+
+    def _configure(self, connection: Any = None, **keywords: Any) -> None:
+        if connection is not None and self._progress.failure is None:
+            try:
+                self._take(connection)
+            except BaseException as error:
+                self._progress.failure = error
+                raise
+        self._configure_alembic(connection=connection, **keywords)
+        context = self._alembic.get_context()
+        self._progress.version_table = context.version_table
+
+    def _run_migrations(self, **keywords: Any) -> None:
+        if self._progress.failure is not None:
+            raise self._progress.failure
+        try:
+            self._run_alembic(**keywords)
+            if self._guard is not None:
+                self._guard.require_transaction()
+                self._guard.commit()  # a rollback of env.py's may no longer reach the revisions
+                if self._progress.applied:
+                    self._hooks.check(cast(Connection, self._guard.real))
+                self._progress.finished = True
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _steps(self, heads: Any, context: Any) -> Iterator[Any]:
+        """What Alembic calls with the heads it read, inside our transaction."""
+        progress = self._progress
+        steps = find_steps(self._script, self._direction, self._revision, heads, self._file)
+        if progress.before is None:
+            progress.before = tuple(sorted(heads))
+            progress.after = progress.before
+        if steps and not progress.planned and self._guard is not None:
+            progress.planned = True
+            plan = [(step.revision.revision, step.revision.doc) for step in steps]
+            self._hooks.locked(cast(Connection, self._guard.real), plan)
+        for step in steps:
+            progress.current, progress.began = step, time.monotonic()
+            self._hooks.step(f"Running {step}")
+            yield step
+            seconds = time.monotonic() - progress.began
+            progress.applied.append(
+                AppliedRevision(step.revision.revision, step.revision.doc, seconds)
+            )
+        progress.current = None
+        progress.after = tuple(sorted(context.get_current_heads()))
+
+    # -- the connection ---------------------------------------------------------------------------
+
+    def _take(self, connection: Any) -> None:
+        """Put the guard in front of the DBAPI connection, and begin."""
+        fairy = connection.connection
+        real = fairy.dbapi_connection
+        if isinstance(real, GuardedConnection):
+            return
+        self._require_this_file(connection, real)
+        if self._guard is None:
+            leave_transaction(real, self._script.env_py_location)
+            begin(real, self._file, self._settings.lock_timeout)
+            self._guard = GuardedConnection(real, self._refuse, self._settle)
+        # SQLAlchemy keeps the DBAPI connection in two places: the one handed out, and the pool's
+        # record, through which it is closed.
+        fairy.dbapi_connection = self._guard
+        fairy._connection_record.dbapi_connection = self._guard
+
+    def _require_this_file(self, connection: Any, real: Any) -> None:
+        if connection.dialect.name != "sqlite":
+            raise wrong_database(self._script.env_py_location, self._file, connection.engine.url)
+        opened = main_file(real)
+        if not opened or not same_file(Path(opened), self._file):
+            raise wrong_database(self._script.env_py_location, self._file, opened or ":memory:")
+
+    def _refuse(self, kind: Kind, sql: str) -> None:
+        """A statement that no transaction can hold; from env.py itself it is only left out."""
+        step = self._progress.current
+        if step is None:
+            return
+        error = refused_statement(step.revision, kind, sql)
+        self._fail(error)
+        raise error
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Commit when everything went through, roll back when not."""
+        guard = self._guard
+        if guard is None or guard.state is not State.OPEN:
+            return
+        keep = self._progress.finished and self._progress.failure is None
+        try:
+            if keep and self._progress.applied:
+                commit(guard, self._file, self._settings.lock_timeout)
+            else:
+                guard.finish(keep=False)
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Remember the first failure and roll back at once, whatever env.py makes of it."""
+        if self._progress.failure is None:
+            self._progress.failure = error
+        guard = self._guard
+        if guard is not None and guard.state is State.OPEN:
+            # A failed ROLLBACK means that SQLite has rolled back by itself.
+            with contextlib.suppress(sqlite3.Error):
+                guard.finish(keep=False)
+
+    def _give_up(self, error: BaseException) -> None:
+        if self._progress.failure is None and self._progress.finished and self._committed():
+            # env.py failed after the revisions were committed; the caller checks the file.
+            return
+        self._fail(error)
+
+    def _committed(self) -> bool:
+        return self._guard is not None and self._guard.state is State.COMMITTED
+
+    def _raise_failure(self) -> None:
+        progress = self._progress
+        failure = progress.failure
+        if failure is None:
+            if not progress.finished:
+                raise UpgradeFailed(
+                    f"{self._script.env_py_location} never ran the migrations",
+                    code="env-ran-nothing",
+                    state="The database is as before",
+                    hint="env.py must call context.configure(connection=…) and run_migrations()",
+                )
+            return
+        if isinstance(failure, OrchctlError):
+            raise failure
+        if isinstance(failure, KeyboardInterrupt):
+            raise Interrupted("Interrupted", state="The database is as before") from failure
+        if progress.current is not None:
+            statement = self._guard.statement if self._guard else None
+            raise revision_failed(
+                progress.current.revision, failure, statement, progress.before or ()
+            ) from failure
+        if isinstance(failure, sqlite3.Error):
+            raise explain(failure, self._file, doing="upgrade") from failure
+        raise environment_failed(str(self._script.env_py_location), failure) from failure
+
+    def _outcome(self) -> Outcome:
+        progress = self._progress
+        return Outcome(
+            before=progress.before or (),
+            after=progress.after,
+            applied=tuple(progress.applied),
+            version_table=progress.version_table,
+            deferred_commits=self._guard.deferred_commits if self._guard else 0,
+        )

@@ -1,0 +1,81 @@
+"""SQLite's write lock on the upgrade's connection: taken before the first read, kept to the end."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchctl.database.failure import locked, primary_code
+from orchctl.errors import LockHeld, Refused
+from orchctl.upgrade.connection import GuardedConnection, driver
+
+
+def leave_transaction(real: Any, env_py: object) -> None:
+    """Bring env.py's connection into autocommit mode, outside any transaction."""
+    if getattr(driver(real), "in_transaction", False):
+        # An env.py with a BEGIN recipe of its own stands here. Nothing of it may be kept.
+        schema = _value(real, "PRAGMA schema_version")
+        real.rollback()
+        if getattr(driver(real), "in_transaction", False):
+            real.execute("ROLLBACK").close()
+        if _value(real, "PRAGMA schema_version") != schema:
+            raise Refused(
+                f"{env_py} changes the schema before context.configure()",
+                code="env-writes",
+                state="Nothing was changed",
+                hint="Do it in a revision",
+            )
+    if getattr(driver(real), "autocommit", -1) is False:  # Python 3.12's PEP 249 mode
+        real.autocommit = True
+    real.isolation_level = None
+
+
+def begin(real: Any, file: Path, timeout: float) -> None:
+    """Foreign keys off, then BEGIN IMMEDIATE, retried with jitter until `timeout` seconds.
+
+    SQLite's own busy handler sleeps up to 100 ms between tries and starves under a busy writer; a
+    short own loop gets in at once.
+    """
+    real.execute("PRAGMA foreign_keys=OFF").close()
+    patience = _value(real, "PRAGMA busy_timeout")
+    real.execute("PRAGMA busy_timeout=0").close()
+    _retried(lambda: real.execute("BEGIN IMMEDIATE").close(), file, timeout)
+    real.execute(f"PRAGMA busy_timeout={patience}").close()
+
+
+def commit(guard: GuardedConnection, file: Path, timeout: float) -> None:
+    """COMMIT; in a rollback-journal database it waits for readers to finish."""
+    _retried(lambda: guard.finish(keep=True), file, timeout)
+
+
+def _retried(action: Callable[[], None], file: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            action()
+        except sqlite3.OperationalError as error:
+            if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() >= deadline:
+                raise _still_locked(file, timeout) from error
+            time.sleep(random.uniform(0.0002, 0.003))  # noqa: S311 - jitter, not a secret
+        else:
+            return
+
+
+def _still_locked(file: Path, timeout: float) -> LockHeld:
+    error = locked(file)
+    error.message += f", waited {timeout:g}s"
+    return error
+
+
+def _value(real: Any, sql: str) -> Any:
+    cursor = real.cursor()
+    cursor.execute(sql)
+    row = cursor.fetchone()
+    cursor.close()
+    return row[0] if row else None
