@@ -8,10 +8,7 @@ kill -9 included. The file itself stays for ever: removing a lock file lets two 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import random
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -110,7 +107,7 @@ def _acquire(
             told = now
             on_wait(who, now - began)
         # Jitter: several that wait must not come back in step.
-        time.sleep(min(pause, max(timeout, _GRACE)) * random.uniform(0.5, 1.0))  # noqa: S311
+        time.sleep(min(pause, max(timeout, _GRACE)) * (0.5 + os.urandom(1)[0] / 512))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
@@ -177,9 +174,11 @@ def _no_lock(database: Path) -> Refused:
 
 
 def _write(descriptor: int, purpose: str) -> None:
+    import json
+
     note = {
         "pid": os.getpid(),
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "command": masked_command([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
         "purpose": purpose,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -201,12 +200,14 @@ def _clear(descriptor: int) -> None:
 
 def _told(descriptor: int, path: Path) -> Holder:
     """The holder: what the note says, checked against the kernel where it tells."""
+    import json
+
     try:
         note = json.loads(os.pread(descriptor, 4096, 0))
         found = Holder(
             pid=int(note["pid"]),
             command=str(note["command"]),
-            host="" if note["host"] == socket.gethostname() else str(note["host"]),
+            host="" if note["host"] == os.uname().nodename else str(note["host"]),
             purpose=str(note["purpose"]),
             since=str(note["since"]),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 import time
@@ -181,6 +180,8 @@ class _Opened:
     def close(self) -> None:
         self.connection.close()
         if self.folder:
+            import shutil
+
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -243,6 +244,7 @@ def _open_shared(real: Path, header: Header, timeout: float) -> _Opened:
 
 def _open_copy(real: Path, header: Header | None, beside: Path) -> _Opened:
     """The database and its journal or WAL copied aside, where recovery may write."""
+    import shutil
     import tempfile
 
     size = real.stat().st_size + _size(beside)
