@@ -44,6 +44,8 @@ class GuardedConnection:
         refuse: Called with the kind and the text of a statement that cannot be part of one
             transaction; raises, or returns to let it pass unexecuted.
         on_close: Called before the real connection is closed while the transaction is open.
+        stands_for: When `real` was put in the place of another connection (a rehearsal on a copy):
+            that one, closed together with it.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class GuardedConnection:
         real: Any,
         refuse: Callable[[Kind, str], None],
         on_close: Callable[[], None],
+        stands_for: Any = None,
     ) -> None:
         set_ = object.__setattr__
         set_(self, "real", real)
@@ -59,6 +62,7 @@ class GuardedConnection:
         set_(self, "deferred_commits", 0)
         set_(self, "_refuse", refuse)
         set_(self, "_on_close", on_close)
+        set_(self, "_stands_for", stands_for)
         set_(self, "_own", False)
         set_(self, "_keys_off", False)
         _on_driver(real, "set_authorizer", self._authorize)
@@ -71,6 +75,7 @@ class GuardedConnection:
     deferred_commits: int
     _refuse: Callable[[Kind, str], None]
     _on_close: Callable[[], None]
+    _stands_for: Any
     _own: bool
     _keys_off: bool
 
@@ -120,6 +125,8 @@ class GuardedConnection:
         if self.state is State.OPEN:
             self._on_close()
         self.real.close()
+        if self._stands_for is not None:
+            self._stands_for.close()
 
     def terminate(self) -> None:
         """What SQLAlchemy calls where it may not wait: close without a clean good-bye."""
@@ -226,6 +233,11 @@ class GuardedCursor:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._real, name, value)
+
+    def _async_soft_close(self) -> None:
+        # SQLAlchemy's async results call it; a plain sqlite3 cursor below has none.
+        if (soft_close := getattr(self._real, "_async_soft_close", None)) is not None:
+            soft_close()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._real)

@@ -111,16 +111,26 @@ class Transaction:
         direction: `upgrade` or `downgrade`.
         revision: The target, in Alembic's notation.
         hooks: What happens around the revisions.
+        instead: Run on this file, though env.py opens `file`: a copy, or a scratch database. The
+            file that env.py opens is then not touched.
     """
 
     def __init__(
-        self, settings: Settings, file: Path, direction: str, revision: str, hooks: Hooks
+        self,
+        settings: Settings,
+        file: Path,
+        direction: str,
+        revision: str,
+        hooks: Hooks,
+        *,
+        instead: Path | None = None,
     ) -> None:
         self._settings = settings
         self._file = file
         self._direction = direction
         self._revision = revision
         self._hooks = hooks
+        self._instead = instead
         self._guard: GuardedConnection | None = None
         self._progress = _Progress()
         self._alembic: Any = None
@@ -220,8 +230,12 @@ class Transaction:
         self._require_this_file(connection, real)
         if self._guard is None:
             leave_transaction(real, self._script.env_py_location)
+            stands_for = None
+            if self._instead is not None:
+                stands_for, real = real, sqlite3.connect(self._instead, check_same_thread=False)
+                real.isolation_level = None
             begin(real, self._file, self._settings.lock_timeout)
-            self._guard = GuardedConnection(real, self._refuse, self._settle)
+            self._guard = GuardedConnection(real, self._refuse, self._settle, stands_for)
         # SQLAlchemy keeps the DBAPI connection in two places: the one handed out, and the pool's
         # record, through which it is closed.
         fairy.dbapi_connection = self._guard

@@ -1,0 +1,93 @@
+"""One transaction, whatever env.py looks like, through and with a failure at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchctl.config import load
+from orchctl.errors import UpgradeFailed
+from orchctl.upgrade.transaction import Hooks, Transaction
+from tests.support.env_shapes import SHAPES, url_for
+from tests.support.projects import Project, bytes_of, execute, query
+
+PARENT = """
+op.create_table("parent", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+op.create_table(
+    "child",
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("parent_id", sa.Integer, sa.ForeignKey("parent.id", ondelete="CASCADE")),
+)
+"""
+REBUILD = """
+with op.batch_alter_table("parent") as batch:
+    batch.alter_column("name", new_column_name="title")
+op.execute("INSERT INTO parent (id, title) VALUES (100, 'new')")
+"""
+
+
+def _project(tmp_path: Path, shape: str) -> Project:
+    project = Project(tmp_path / "project", url=url_for(shape), env=SHAPES[shape])
+    project.add("001", PARENT)
+    return project
+
+
+def _transaction(
+    project: Project, monkeypatch: pytest.MonkeyPatch, *, instead: Path | None = None
+) -> Transaction:
+    monkeypatch.chdir(project.folder)
+    settings = load({}, {}, project.folder)
+    hooks = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda _: None)
+    return Transaction(settings, project.database, "upgrade", "head", hooks, instead=instead)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_reaches_head_with_all_rows(
+    tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path, shape)
+    outcome = _transaction(project, monkeypatch).run()
+    assert outcome.after == ("001",)
+    execute(
+        project.database,
+        "INSERT INTO parent VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (1, 1), (2, 2);",
+    )
+    project.add("002", REBUILD)
+    outcome = _transaction(project, monkeypatch).run()
+    assert [step.revision for step in outcome.applied] == ["002"]
+    assert project.heads() == ["002"]
+    assert query(project.database, "SELECT * FROM child") == [(1, 1), (2, 2)]
+    assert query(project.database, "SELECT count(*) FROM parent") == [(3,)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_as_before_after_a_failure_in_the_last_revision(
+    tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path, shape)
+    _transaction(project, monkeypatch).run()
+    execute(project.database, "INSERT INTO parent VALUES (1, 'a'); INSERT INTO child VALUES (1, 1)")
+    before = project.dump()
+    project.add("002", REBUILD)
+    project.add("003", 'op.execute("CREATE TABLE extra (id)")\nop.execute("SELECT * FROM nowhere")')
+    with pytest.raises(UpgradeFailed) as caught:
+        _transaction(project, monkeypatch).run()
+    assert caught.value.details["revision"] == "003"
+    assert "no such table: nowhere" in caught.value.message
+    assert project.dump() == before
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_runs_on_another_file_without_touching_its_own(
+    tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path, shape)
+    _transaction(project, monkeypatch).run()
+    before = bytes_of(project.database)
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(project.database.read_bytes())
+    project.add("002", REBUILD)
+    assert _transaction(project, monkeypatch, instead=copy).run().after == ("002",)
+    assert query(copy, "SELECT id, title FROM parent") == [(100, "new")]
+    assert bytes_of(project.database) == before
