@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchctl import __version__
-from orchctl.cli import settings, upgrade
+from orchctl.cli import rollback, settings, status, upgrade
 from orchctl.cli.invocation import begin
 from orchctl.output import Output
 
@@ -65,5 +65,7 @@ def main(
     )
 
 
+status.register(app)
 upgrade.register(app)
+rollback.register(app)
 settings.register(app)

@@ -48,7 +48,7 @@ def upgrade(
 
     if there := already_there(invocation.settings, revision):
         return _nothing_to_do(invocation, *there)
-    return _run(invocation, "upgrade", revision, dry_run=dry_run, yes=True)
+    return run_plan(invocation, "upgrade", revision, dry_run=dry_run, yes=True)
 
 
 def downgrade(
@@ -65,12 +65,21 @@ def downgrade(
     invocation = begin(context, as_json, backup=backup, lock_timeout=lock_timeout)
     if sql:
         return _print_sql(invocation, "downgrade", revision)
-    return _run(invocation, "downgrade", revision, dry_run=dry_run, yes=yes)
+    return run_plan(invocation, "downgrade", revision, dry_run=dry_run, yes=yes)
 
 
-def _run(
+def run_plan(
     invocation: Invocation, direction: str, revision: str, *, dry_run: bool, yes: bool
 ) -> None:
+    """Plan a run, and show the plan or execute it.
+
+    Args:
+        invocation: The run of the command line.
+        direction: `upgrade` or `downgrade`.
+        revision: The target in Alembic's notation.
+        dry_run: Only show the plan.
+        yes: Don't ask before steps that drop data.
+    """
     from orchctl.upgrade.plan import plan_run
     from orchctl.upgrade.target import find_database, verified_database
 

@@ -21,10 +21,8 @@ def static_chain(settings: Settings) -> Graph | None:
     project = settings.project
     if project is None or project.sourceless:
         return None
-    files = read_files(project.version_locations, recursive=project.recursive)
-    if any(file.problems for file in files):
-        return None
-    graph = Graph.of(files)
+    files = read_files(project.version_locations, recursive=project.recursive, bodies=False)
+    graph = Graph(files)
     return graph if graph.sound else None
 
 
@@ -47,7 +45,7 @@ def already_there(settings: Settings, revision: str) -> tuple[Path, tuple[str, .
     if graph is None or not graph.heads or (revision == "head" and len(graph.heads) != 1):
         return None
     heads = heads_of(database.file, database.version_table)
-    return (database.file, heads) if set(heads) == set(graph.heads) else None
+    return (database.file, heads) if set(heads) == set(graph.effective_heads) else None
 
 
 def heads_of(file: Path, version_table: str) -> tuple[str, ...]:

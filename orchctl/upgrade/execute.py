@@ -20,7 +20,7 @@ from orchctl.upgrade.transaction import Connection, Hooks, Outcome, Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
-    from orchctl.snapshots.catalog import Snapshot
+    from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.plan import UpgradePlan
 
 

@@ -23,7 +23,7 @@ def chain_manifest(settings: Settings) -> dict[str, Any]:
         project.version_locations, recursive=project.recursive, sourceless=project.sourceless
     )
     return {
-        "heads": list(Graph.of(files).heads),
+        "heads": list(Graph(files).heads),
         "revisions": [
             {
                 "revision": file.revision,

@@ -12,11 +12,12 @@ from orchctl.database import lock
 from orchctl.database.content import content_hash, counted
 from orchctl.database.inspect import inspect
 from orchctl.errors import Refused
-from orchctl.snapshots.catalog import Catalog, Snapshot
+from orchctl.snapshots.catalog import Catalog
 from orchctl.upgrade.journal import Entry, Journal
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
+    from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.execute import Listener
 
 
@@ -169,14 +170,37 @@ def roll_back(
     return report
 
 
+def downgrade_target(file: Path, directory: Path) -> str:
+    """Where a rollback by downgrades goes: the revision before the last run, or `base`.
+
+    Raises:
+        Refused: There is no upgrade to undo, or it began at several heads.
+    """
+    last = Journal(directory, file).last_change()
+    if last is None or last.event != "upgrade":
+        raise _nothing(file)
+    if len(last.before) > 1:
+        raise Refused(
+            f"The last upgrade began at several heads ({', '.join(last.before)})",
+            code="several-heads",
+            state="Nothing was changed",
+            hint="orchctl downgrade REVISION goes to one of them",
+        )
+    return last.before[0] if last.before else "base"
+
+
+def _nothing(file: Path) -> Refused:
+    return Refused(
+        f"There is no upgrade of {file} to undo",
+        code="nothing-to-roll-back",
+        state="Nothing was changed",
+        hint="orchctl backup list shows the snapshots; orchctl rollback --to ID puts one back",
+    )
+
+
 def _undoable(last: Entry | None, file: Path) -> str:
     if last is None:
-        raise Refused(
-            f"There is no upgrade of {file} to undo",
-            code="nothing-to-roll-back",
-            state="Nothing was changed",
-            hint="orchctl backup list shows the snapshots; orchctl rollback --to ID puts one back",
-        )
+        raise _nothing(file)
     if last.snapshot is None:
         raise Refused(
             f"The last {last.event} of {file} was made without a snapshot",

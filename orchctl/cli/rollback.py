@@ -1,0 +1,118 @@
+"""`orchctl rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
+from orchctl.output import seconds_text
+
+if TYPE_CHECKING:
+    from orchctl.upgrade.rollback import RollbackPlan, RollbackReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the tree."""
+    app.command("rollback")(rollback)
+
+
+def rollback(
+    context: typer.Context,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Snapshot to put back (id or its beginning).")
+    ] = None,
+    downgrade: Annotated[
+        bool, typer.Option("--downgrade", help="Run the downgrades instead; keeps later rows.")
+    ] = False,
+    accept_data_loss: Annotated[
+        bool, typer.Option("--accept-data-loss", help="Discard what was written since.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be put back; write nothing.")
+    ] = False,
+    yes: Yes = False,
+    lock_timeout: Annotated[
+        str | None, typer.Option(help="How long to wait for whoever holds the database.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Undo the last upgrade: its snapshot back in place, after a snapshot of the present."""
+    invocation = begin(context, as_json, lock_timeout=lock_timeout)
+    from orchctl.upgrade.plan import snapshot_directory
+    from orchctl.upgrade.target import find_database
+
+    settings = invocation.settings
+    database = find_database(settings)
+    file = database.require_file("rollback")
+    directory = snapshot_directory(settings, file)
+    if downgrade:
+        from orchctl.cli.upgrade import run_plan
+        from orchctl.upgrade.rollback import downgrade_target
+
+        return run_plan(
+            invocation, "downgrade", downgrade_target(file, directory), dry_run=dry_run, yes=yes
+        )
+    from orchctl.upgrade.rollback import plan_rollback, require_acceptance, roll_back
+
+    plan = plan_rollback(file, directory, database.version_table, to=to)
+    if dry_run:
+        return invocation.output.result(_plan_object(plan), lambda: _draw_plan(invocation, plan))
+    if not accept_data_loss:
+        require_acceptance(plan)
+    report = roll_back(
+        settings, plan, listener(invocation.output), accept_data_loss=accept_data_loss
+    )
+    return invocation.output.result(
+        _object(report), lambda: invocation.output.line(_summary(report))
+    )
+
+
+def _plan_object(plan: RollbackPlan) -> dict[str, Any]:
+    return {
+        "database": str(plan.database),
+        "from": ",".join(plan.before) or None,
+        "to": ",".join(plan.after) or None,
+        "snapshot": {
+            "id": plan.snapshot.id,
+            "path": str(plan.snapshot.path),
+            "sha256": plan.snapshot.sha256,
+        },
+        "written_since": plan.changed,
+        "rows_since": dict(plan.written),
+    }
+
+
+def _object(report: RollbackReport) -> dict[str, Any]:
+    return {
+        "ok": True,
+        **_plan_object(report.plan),
+        "put_aside": {"id": report.put_aside.id, "path": str(report.put_aside.path)},
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _draw_plan(invocation: Invocation, plan: RollbackPlan) -> None:
+    line = invocation.output.line
+    line(f"rollback {plan.database} from {_heads(plan.before)} to {_heads(plan.after)}")
+    line(f"  snapshot of the present into {plan.snapshot_directory}")
+    line(f"  restore {plan.snapshot.id} ({plan.snapshot.reason}, {plan.snapshot.created_at})")
+    for table, rows in plan.written.items():
+        line(f"  would discard: {table} {rows:+d} rows", "yellow")
+    if plan.loses and not plan.written:
+        line("  would discard what was written since, if anything was", "yellow")
+    line("Nothing was written.", "dim")
+
+
+def _summary(report: RollbackReport) -> str:
+    plan = report.plan
+    return (
+        f"{plan.database}: {_heads(plan.before)} -> {_heads(plan.after)}, snapshot "
+        f"{plan.snapshot.id} is back ({seconds_text(report.seconds)}); "
+        f"what was there before is {report.put_aside.id}"
+    )
+
+
+def _heads(heads: tuple[str, ...]) -> str:
+    return ",".join(heads) or "base"
