@@ -1,0 +1,1 @@
+"""Snapshots of one database: taking, listing, verifying, restoring, pruning."""

@@ -1,0 +1,186 @@
+"""Overwriting a live database with a snapshot, in one transaction of SQLite's own."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from orchctl.database.failure import locked, primary_code
+from orchctl.database.inspect import pragma
+from orchctl.database.open import reading_beside, writing
+from orchctl.snapshots.confirm import confirm
+from orchctl.snapshots.frozen import frozen
+from orchctl.snapshots.manifest import Snapshot
+from orchctl.snapshots.take import Progress
+
+Answer = TypeVar("Answer")
+
+# In rollback mode SQLite's own waiting is the right one: it holds the PENDING lock, which keeps
+# new readers out until the last one is gone. In WAL mode it only sleeps, longer and longer, and
+# starves beside a busy writer; trying every 2 ms does not.
+_WAIT_ROLLBACK_MS = 500
+_PAUSE = 0.002
+_STEP_PAGES = 2048
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def overwrite(
+    snapshot: Snapshot,
+    real: Path,
+    *,
+    timeout: float,
+    progress: Progress | None,
+    guard: Callable[[sqlite3.Connection], None] | None,
+) -> tuple[bool, str]:
+    """Write a snapshot over a live database; a failure or a kill leaves the old content.
+
+    Args:
+        snapshot: Verified.
+        real: The live file, readable as a database.
+        timeout: Seconds to wait for other processes.
+        progress: Called with (bytes done, bytes in all).
+        guard: See `restore`.
+
+    Returns:
+        What `confirm` says, and the journal mode now.
+
+    Raises:
+        LockHeld: `database-locked`.
+        RestoreFailed: From `confirm`.
+        sqlite3.Error: Anything else; SQLite has rolled back.
+    """
+    job = _Job(snapshot, real, time.monotonic() + timeout, progress, guard)
+    with frozen(snapshot.path) as source, closing(writing(real, timeout=0)) as live:
+        live.execute("PRAGMA synchronous=FULL")
+        wal = job.patiently(lambda: pragma(live, "journal_mode")) == "wal"
+        if wal and pragma(live, "page_size") != snapshot.page_size:
+            _change_page_size(job, source, live)
+        elif wal:
+            _copy(job, source, live, guard=job.guard)
+        else:
+            _copy_exclusively(job, source, live)
+        _settle(live, snapshot.journal_mode)
+        with reading_beside(real) as fresh:
+            exact = confirm(snapshot, real, fresh)
+        return exact, str(pragma(live, "journal_mode"))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one restore carries along."""
+
+    snapshot: Snapshot
+    real: Path
+    deadline: float
+    progress: Progress | None
+    guard: Callable[[sqlite3.Connection], None] | None
+
+    def patiently(self, question: Callable[[], Answer]) -> Answer:
+        """Ask SQLite again while the database is locked, until the deadline."""
+        while True:
+            try:
+                return question()
+            except sqlite3.OperationalError as error:
+                if primary_code(error) not in _BUSY:
+                    raise
+                self.check_deadline()
+                time.sleep(_PAUSE)
+
+    def check_deadline(self) -> None:
+        if time.monotonic() >= self.deadline:
+            raise locked(self.real)
+
+
+def _copy(
+    job: _Job,
+    source: sqlite3.Connection,
+    live: sqlite3.Connection,
+    *,
+    guard: Callable[[sqlite3.Connection], None] | None,
+) -> None:
+    """Copy through the backup API, which commits once, with its last step.
+
+    In WAL mode the first step takes the write lock; readers see the old state until the commit.
+    So between the first step and the second is when nobody else can write and all can be read.
+    """
+    pages = job.snapshot.page_count
+    waiting = guard
+    if pages < 2 and waiting:  # an empty database: the first step is the last
+        waiting = None
+        with reading_beside(job.real) as present:
+            guard(present)  # type: ignore[misc]
+
+    def told(status: int, remaining: int, total: int) -> None:
+        nonlocal waiting
+        if status in _BUSY:
+            job.check_deadline()
+            return
+        if waiting:
+            look, waiting = waiting, None
+            with reading_beside(job.real) as present:
+                look(present)
+        if job.progress:
+            size = job.snapshot.page_size
+            job.progress((total - remaining) * size, total * size)
+
+    step = max(1, min(_STEP_PAGES, pages - 1))
+    source.backup(live, pages=step, progress=told, sleep=_PAUSE)
+
+
+def _copy_exclusively(job: _Job, source: sqlite3.Connection, live: sqlite3.Connection) -> None:
+    """Copy in rollback mode, where nobody can read beside a writer.
+
+    The backup API wants a target without a transaction. With locking_mode=EXCLUSIVE the lock
+    outlives the transaction that took it, so nobody writes between the guard and the copy.
+    """
+    live.execute(f"PRAGMA busy_timeout={_WAIT_ROLLBACK_MS}")
+    live.execute("PRAGMA locking_mode=EXCLUSIVE")
+    try:
+        job.patiently(lambda: live.execute("BEGIN EXCLUSIVE"))
+        try:
+            if job.guard:
+                live.execute("PRAGMA query_only=ON")
+                job.guard(live)
+        finally:
+            live.execute("PRAGMA query_only=OFF")
+            live.execute("ROLLBACK")
+        _copy(job, source, live, guard=None)
+    finally:
+        _leave_exclusive_mode(live)
+
+
+def _leave_exclusive_mode(live: sqlite3.Connection) -> None:
+    live.execute("PRAGMA locking_mode=NORMAL")
+    # The lock goes with the next read. In exclusive mode the journal was only blanked: changing
+    # from TRUNCATE to DELETE is what removes the file.
+    with suppress(sqlite3.Error):
+        live.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        live.execute("PRAGMA journal_mode=TRUNCATE")
+        live.execute("PRAGMA journal_mode=DELETE")
+
+
+def _change_page_size(job: _Job, source: sqlite3.Connection, live: sqlite3.Connection) -> None:
+    """SQLite can't change the page size in WAL mode, so leave it for the while."""
+    live.execute(f"PRAGMA busy_timeout={_WAIT_ROLLBACK_MS}")
+    job.patiently(lambda: live.execute("PRAGMA journal_mode=DELETE").fetchone())
+    try:
+        _copy_exclusively(job, source, live)
+    except BaseException:
+        with suppress(sqlite3.Error):
+            live.execute("PRAGMA journal_mode=WAL")
+        raise
+
+
+def _settle(live: sqlite3.Connection, journal_mode: str) -> None:
+    """Into the snapshot's journal mode, and the WAL written back, as far as others allow."""
+    live.execute(f"PRAGMA busy_timeout={_WAIT_ROLLBACK_MS}")
+    with suppress(sqlite3.OperationalError):
+        # Busy is an answer here, not a failure: the content is in place already.
+        live.execute(f"PRAGMA journal_mode={journal_mode}").fetchone()
+    if pragma(live, "journal_mode") == "wal":
+        live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

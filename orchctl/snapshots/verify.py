@@ -1,0 +1,133 @@
+"""Is a snapshot what it was when it was taken, and a database that could go back?"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchctl.database.digest import dump_digest
+from orchctl.database.inspect import Violation, foreign_key_violations, integrity_check
+from orchctl.database.space import require
+from orchctl.errors import OrchctlError, Refused
+from orchctl.snapshots.durable import in_use
+from orchctl.snapshots.frozen import frozen
+from orchctl.snapshots.manifest import Snapshot, require_known_format, update
+from orchctl.snapshots.rebuild import rebuild
+from orchctl.snapshots.take import Progress, hash_file
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verifying a snapshot found.
+
+    Attributes:
+        snapshot: As it is now: `verified` or `damaged`.
+        ok: Whether it may be restored.
+        problems: What is wrong with it, a sentence each; empty when ok.
+        foreign_keys: Violations in it. They were in the database when it was taken, so they
+            don't make a snapshot bad.
+        full: Whether a trial restore was part of it.
+        recorded: Whether the manifest says so now; not when it can't be written.
+    """
+
+    snapshot: Snapshot
+    ok: bool
+    problems: tuple[str, ...]
+    foreign_keys: frozenset[Violation]
+    full: bool
+    recorded: bool
+
+
+def verify(
+    snapshot: Snapshot, *, full: bool = False, progress: Progress | None = None
+) -> Verification:
+    """Verify a snapshot: its hash, then integrity and foreign keys, then a trial restore.
+
+    The hash comes first and alone finds a flipped bit: integrity_check says "ok" to most. The
+    result goes into the manifest as status `verified` or `damaged`.
+
+    Args:
+        snapshot: From the catalog.
+        full: Restore it into a temporary file in its directory as well, and compare the content.
+        progress: Called with (bytes hashed, bytes in all).
+
+    Raises:
+        Refused: `snapshot-format`, `snapshot-partial`, `no-space` (for the trial restore).
+    """
+    require_known_format(snapshot)
+    if snapshot.status == "partial":
+        raise Refused(
+            f"Snapshot {snapshot.id} is not finished: {snapshot.note}",
+            code="snapshot-partial",
+            hint="orchctl backup create takes a new one",
+        )
+    violations: frozenset[Violation] = frozenset()
+    problems = file_problems(snapshot, progress)
+    if not problems:
+        with in_use(snapshot.path):
+            problems, violations = _content_problems(snapshot)
+            if full and not problems:
+                problems = _trial_problems(snapshot)
+    return _recorded(snapshot, problems, violations, full)
+
+
+def file_problems(snapshot: Snapshot, progress: Progress | None = None) -> tuple[str, ...]:
+    """Whether a snapshot's file is, byte for byte, the one that was taken.
+
+    Args:
+        snapshot: From the catalog.
+        progress: Called with (bytes hashed, bytes in all).
+
+    Returns:
+        What is wrong; empty when nothing is.
+    """
+    if not snapshot.sha256:
+        return (snapshot.note or "its manifest tells no hash",)
+    try:
+        size = snapshot.path.stat().st_size
+        if size != snapshot.size:
+            return (f"its file has {size} bytes instead of {snapshot.size}",)
+        digest = hash_file(snapshot.path, progress)
+    except OSError as error:
+        return (f"its file cannot be read: {error.strerror}",)
+    if digest != snapshot.sha256:
+        return (f"its content changed: sha256 is {digest} instead of {snapshot.sha256}",)
+    return ()
+
+
+def _content_problems(snapshot: Snapshot) -> tuple[tuple[str, ...], frozenset[Violation]]:
+    try:
+        with frozen(snapshot.path) as connection:
+            return integrity_check(connection), foreign_key_violations(connection)
+    except OrchctlError as error:
+        return (error.message,), frozenset()
+
+
+def _trial_problems(snapshot: Snapshot) -> tuple[str, ...]:
+    folder = snapshot.path.parent
+    require(folder, snapshot.size, f"a trial restore of {snapshot.id}")
+    with tempfile.TemporaryDirectory(prefix=".trial-", dir=folder) as temporary:
+        trial = Path(temporary) / "restored.db"
+        rebuild(snapshot, trial)
+        with frozen(snapshot.path) as before, frozen(trial) as after:
+            if dump_digest(before) == dump_digest(after):
+                return ()
+    return ("a trial restore does not give back the same content",)
+
+
+def _recorded(
+    snapshot: Snapshot, problems: tuple[str, ...], violations: frozenset[Violation], full: bool
+) -> Verification:
+    def result(one: Snapshot) -> Snapshot:
+        if problems:
+            return replace(one, status="damaged", note=problems[0])
+        return replace(one, status="verified", note=one.note if one.usable else "")
+
+    recorded = True
+    try:
+        # Only what once was a whole manifest can be written back.
+        now = update(snapshot, result) if snapshot.sha256 else result(snapshot)
+    except Refused:
+        now, recorded = result(snapshot), False
+    return Verification(now, not problems, problems, violations, full, recorded)
