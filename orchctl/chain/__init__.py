@@ -1,0 +1,1 @@
+"""The revision chain, read statically: no revision file is ever imported here."""

@@ -1,0 +1,135 @@
+"""What a check of the chain has to say: findings, and the report that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A value and the expression it was read from.
+
+    Attributes:
+        text: The value.
+        line: First line, from 1, as Python counts lines.
+        column: First column, from 1, in characters.
+        end_line: Last line.
+        end_column: The column after the last character.
+        direct: Whether it is a string literal that belongs to this one value, so that
+            rewriting it changes nothing else.
+    """
+
+    text: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """How a finding can be mended: the text of one string literal in one file."""
+
+    path: Path
+    token: Token
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing.
+
+    Attributes:
+        rule: Its id in docs/rules.md, such as C01.
+        severity: `error` (Alembic fails, or does something else than what is written), `warning`
+            or `note`.
+        message: What is wrong, one sentence, no final period.
+        path: The file it is about, or None when it is about none.
+        line: The line, from 1.
+        column: The column, from 1, in characters.
+        revision: The revision id it is about.
+        suggestion: What to write instead: for a wrong id the right one, otherwise a sentence.
+        alembic: What Alembic itself says in this case.
+        replacement: The edit that mends it, where there is one that cannot be wrong.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    path: Path | None = None
+    line: int | None = None
+    column: int | None = None
+    revision: str | None = None
+    suggestion: str | None = None
+    alembic: str | None = None
+    replacement: Replacement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """The verdict on a chain.
+
+    Attributes:
+        revisions: Every id, in the order in which they would be applied.
+        heads: The ids that no other revision follows, in file order.
+        bases: The ids that follow no other, in file order.
+        findings: What was found, by file and line.
+    """
+
+    revisions: tuple[str, ...]
+    heads: tuple[str, ...]
+    bases: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def with_findings(self, more: Iterable[Finding]) -> ChainReport:
+        """The same report with further findings at its end."""
+        return replace(self, findings=(*self.findings, *more))
+
+
+def report_data(report: ChainReport, folder: Path) -> dict[str, Any]:
+    """The report as the object that `--format json` prints (docs/json.md).
+
+    Args:
+        report: The report.
+        folder: The working folder; paths below it are given relative to it.
+    """
+    return {
+        "ok": report.ok,
+        "revisions": list(report.revisions),
+        "heads": list(report.heads),
+        "bases": list(report.bases),
+        "findings": [_finding_data(finding, folder) for finding in report.findings],
+    }
+
+
+def shown_path(path: Path, folder: Path) -> str:
+    """A path for people: relative to the working folder when it is below it."""
+    for base in (folder, folder.resolve()):
+        if path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)
+
+
+def _finding_data(finding: Finding, folder: Path) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "path": shown_path(finding.path, folder) if finding.path else None,
+        "line": finding.line,
+        "column": finding.column,
+        "revision": finding.revision,
+        "message": finding.message,
+        "suggestion": finding.suggestion,
+        "alembic": finding.alembic,
+    }

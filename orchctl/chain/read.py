@@ -1,0 +1,135 @@
+"""Revision files, read without running them.
+
+Which files count, and what their names may hold, follows Alembic 1.18 to 1.20
+(alembic/script/base.py, `Script._list_py_dir` and `Script._from_path`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from orchctl.chain.facts import Problem
+from orchctl.chain.revision_file import RevisionFile, parse
+from orchctl.errors import ConfigurationError
+
+_SOURCES = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
+_SOURCES_AND_COMPILED = re.compile(r"(?!\.\#|__init__)(.*\.py)(c|o)?$")
+
+
+def read_files(
+    version_locations: Iterable[Path],
+    *,
+    recursive: bool = False,
+    sourceless: bool = False,
+    bodies: bool = True,
+) -> tuple[RevisionFile, ...]:
+    """Read every revision file of a chain.
+
+    Args:
+        version_locations: The folders, in Alembic's order; those that don't exist are passed over,
+            as Alembic does.
+        recursive: Whether folders inside them count (`recursive_version_locations`).
+        sourceless: Whether compiled files without a source count (`sourceless`).
+        bodies: Whether each file is compiled whole, so that a syntax error inside `upgrade()` is
+            found too. False looks only at what stands before the first function, which is all
+            that the chain needs and about six times as fast.
+
+    Returns:
+        The files in the order in which Alembic loads them. A file that cannot be read or
+        understood is there with its problems; it never hides the others.
+
+    Raises:
+        ConfigurationError: A folder that exists cannot be listed.
+    """
+    with warnings.catch_warnings():
+        # Compiling warns about things like "\d" in somebody's docstring: not our business.
+        warnings.simplefilter("ignore")
+        paths = revision_paths(version_locations, recursive=recursive, sourceless=sourceless)
+        return tuple(_read(path, bodies) for path in paths)
+
+
+def revision_paths(
+    version_locations: Iterable[Path], *, recursive: bool = False, sourceless: bool = False
+) -> Iterator[Path]:
+    """The revision files of these folders, resolved, each once, in Alembic's order."""
+    pattern = _SOURCES_AND_COMPILED if sourceless else _SOURCES
+    seen: set[str] = set()
+    for location in version_locations:
+        for folder in _folders(location, recursive):
+            for name, is_link in _listed(folder, sourceless):
+                path = os.path.join(folder, name)  # noqa: PTH118
+                path = os.path.realpath(path) if is_link else path
+                match = pattern.match(path.rpartition(os.sep)[2])
+                if match is None or path in seen or _has_source(path):
+                    continue
+                seen.add(path)
+                yield Path(path)
+
+
+def _folders(location: Path, recursive: bool) -> Iterator[str]:
+    root = os.path.realpath(location)
+    if not recursive:
+        yield from [root] if os.path.isdir(root) else []  # noqa: PTH112
+        return
+    for folder, inside, _ in os.walk(root):
+        if not folder.endswith("__pycache__"):
+            yield folder
+            inside.sort()
+
+
+def _listed(folder: str, sourceless: bool) -> list[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((item.name, item.is_symlink()) for item in entries if not item.is_dir())
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {folder} cannot be listed: {error.strerror}", code="versions-unreadable"
+        ) from error
+    cache = os.path.join(folder, "__pycache__")  # noqa: PTH118
+    if sourceless and os.path.isdir(cache):  # noqa: PTH112
+        names = {name.partition(".")[0] for name, _ in found}
+        compiled = sorted(os.listdir(cache))  # noqa: PTH208
+        found += [
+            (os.path.join("__pycache__", name), False)  # noqa: PTH118
+            for name in compiled
+            if name.partition(".")[0] not in names
+        ]
+    return found
+
+
+def _has_source(path: str) -> bool:
+    """Whether a compiled file stands beside what Alembic prefers to it: .py, then .pyc."""
+    if path.endswith(".py"):
+        return False
+    source = Path(path[:-1])
+    return source.exists() or (path.endswith("o") and source.with_suffix(".pyc").exists())
+
+
+def _read(path: Path, bodies: bool) -> RevisionFile:
+    if path.suffix != ".py":
+        return RevisionFile.unreadable(
+            path,
+            Problem(
+                "C08",
+                "warning",
+                "This is compiled code without its source: what it holds cannot be read here",
+                suggestion="Keep the .py file beside it",
+            ),
+        )
+    try:
+        # A named pipe called x.py would block for ever.
+        data = path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        return RevisionFile.unreadable(path, _closed(error.strerror or str(error)))
+    if data is None:
+        missing = "it is not a regular file" if path.exists() else "it is a link to nothing"
+        return RevisionFile.unreadable(path, _closed(missing))
+    return parse(path, data, bodies=bodies)
+
+
+def _closed(reason: str) -> Problem:
+    return Problem("C07", "error", f"The file cannot be read: {reason}", alembic=reason)

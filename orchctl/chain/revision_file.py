@@ -1,0 +1,255 @@
+"""One revision file: its id, parents, labels and dependencies, and where each is written."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchctl.chain.facts import NAMES, Fact, Problem, missing_facts, read_fact
+from orchctl.chain.findings import Token
+from orchctl.chain.source import Source, decode, lines_of
+from orchctl.chain.values import Computed, Value, module_values
+
+# Alembic takes the id from the name of a file that declares none (alembic/script/base.py).
+_LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
+_BODY = re.compile(r"\n(?:def |class |async |@)")
+_MENTIONED = re.compile(r"\b(?:" + "|".join(NAMES) + r")\b")
+_HEADER = re.compile(r"^\W*(Revision ID|Revises|Create Date)[ \t]*:[ \t]*(.*)$")
+_ASSIGNMENT = re.compile(r"^(?:" + "|".join(NAMES) + r")\b[^=\n]*=(?!=)[^\r\n]*", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderLine:
+    """One line of the docstring's header, such as `Revises: 001`."""
+
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFile:
+    """What one revision file says about itself.
+
+    Attributes:
+        path: The file, links resolved.
+        revision: Its id, or None when that isn't known.
+        down_revisions: The ids of its parents; empty for a base.
+        branch_labels: Its branch labels.
+        depends_on: Ids or labels that it depends on besides its parents.
+        docstring: The module's docstring, stripped.
+        header: The docstring's `Revision ID`, `Revises` and `Create Date` lines, by those names.
+        tokens: For `revision`, `down_revision`, `branch_labels` and `depends_on`, the places of
+            their values, in the order of the values.
+        lines: The line and column of each of these assignments' values.
+        unknown: Those of the four names whose value only running the file would tell.
+        problems: What keeps Alembic, or us, from reading it.
+    """
+
+    path: Path
+    revision: str | None
+    down_revisions: tuple[str, ...] = ()
+    branch_labels: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    docstring: str = ""
+    header: Mapping[str, HeaderLine] = field(default_factory=dict)
+    tokens: Mapping[str, tuple[Token, ...]] = field(default_factory=dict)
+    lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The docstring's first line."""
+        return self.docstring.partition("\n")[0].strip()
+
+    def place(self, name: str, index: int = 0) -> tuple[int, int] | None:
+        """Line and column of a value of one of the four names, or of its assignment."""
+        tokens = self.tokens.get(name, ())
+        if index < len(tokens):
+            return tokens[index].line, tokens[index].column
+        return self.lines.get(name)
+
+    @classmethod
+    def unreadable(cls, path: Path, problem: Problem) -> RevisionFile:
+        """A file of which nothing is known but why."""
+        return cls(path, None, unknown=frozenset(NAMES), problems=(problem,))
+
+
+def parse(path: Path, data: bytes, *, bodies: bool = True) -> RevisionFile:
+    """Read one revision file from its bytes.
+
+    Args:
+        path: Where it is; only named, never opened.
+        data: Its content.
+        bodies: Whether functions are compiled too, to find what is wrong in them.
+    """
+    source = decode(data)
+    fault = _fault(path, source) if bodies or source.fault else None
+    head = _head(source.text)
+    tree = _tree(head)
+    if tree is None and head is not source.text:
+        tree = _tree(source.text)
+    if tree is None:
+        fault = fault or _fault(path, source)
+        if fault is None or fault.severity != "error":
+            fault = _syntax_problem(RecursionError("the code is nested too deeply"))
+    if tree is None or (fault and fault.severity == "error"):
+        body = tree.body if tree else list(_loose_assignments(source.text))
+        return _described(path, source, tree, body, fault, whole=False)
+    return _described(path, source, tree, tree.body, fault, whole=True)
+
+
+def _described(
+    path: Path,
+    source: Source,
+    tree: ast.Module | None,
+    body: list[ast.stmt],
+    fault: Problem | None,
+    *,
+    whole: bool,
+) -> RevisionFile:
+    values = _values(body)
+    legacy = _LEGACY_NAME.match(path.name) if "revision" not in values else None
+    facts = {name: read_fact(name, values.get(name), source) for name in NAMES}
+    missing = set() if legacy is None else {"revision"}
+    problems = [problem for fact in facts.values() for problem in fact.problems]
+    problems += missing_facts(path.name, values, legacy=bool(missing))
+    unknown = {name for name, fact in facts.items() if not fact.known}
+    unknown |= {name for name in ("revision", "down_revision") if name not in values} - missing
+    docstring = _docstring(tree)
+    return RevisionFile(
+        path,
+        legacy[1] if legacy else _single(facts["revision"]),
+        down_revisions=facts["down_revision"].values,
+        branch_labels=facts["branch_labels"].values,
+        depends_on=facts["depends_on"].values,
+        docstring=docstring.value.strip() if docstring else "",
+        header=_header(source, docstring.node) if docstring else {},
+        tokens={name: fact.tokens for name, fact in facts.items()},
+        lines={name: fact.place for name, fact in facts.items() if fact.place},
+        unknown=frozenset(unknown),
+        # A file that Python refuses has one problem; what else is odd may come from it.
+        problems=tuple(problems) if fault is None else (fault, *(problems if whole else ())),
+    )
+
+
+def _single(fact: Fact) -> str | None:
+    return fact.values[0] if fact.values else None
+
+
+def _head(text: str) -> str:
+    """What stands before the first function, when nothing after it can change the four names."""
+    match = _BODY.search(text)
+    if match is None:
+        return text
+    start = match.start()
+    # Plain searches first: the expression is twenty times slower, and seldom needed.
+    for word in ("revision", "branch_labels", "depends_on"):
+        if text.find(word, start) >= 0 and _MENTIONED.search(text, start):
+            return text
+    return text[: start + 1]
+
+
+def _tree(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except _REFUSALS:
+        return None
+
+
+def _values(body: list[ast.stmt]) -> dict[str, Value]:
+    try:
+        return module_values(body)
+    except RecursionError:
+        return {name: Computed(body[0]) for name in NAMES}
+
+
+# What compiling can raise: wrong code; a null byte (a ValueError up to 3.11.3); too deep for the
+# parser's own stack (a MemoryError) or for the compiler's.
+_REFUSALS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
+
+
+def _fault(path: Path, source: Source) -> Problem | None:
+    """What Python says when it compiles the file, as the import would."""
+    try:
+        # The bytes, because Python lets some faulty ones pass inside comments.
+        code: str | bytes = source.data if source.fault else source.text
+        compile(code, str(path), "exec", dont_inherit=True)
+    except _REFUSALS as error:
+        if source.fault:
+            return _encoding_problem(source, "error", error)
+        return _syntax_problem(error)
+    return _encoding_problem(source, "warning", None) if source.fault else None
+
+
+def _syntax_problem(error: BaseException) -> Problem:
+    version = ".".join(map(str, sys.version_info[:2]))
+    said = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deeply"
+    line = getattr(error, "lineno", None) or 1
+    return Problem(
+        "C07",
+        "error",
+        f"Python {version} cannot compile this file: {said}",
+        line,
+        max(1, getattr(error, "offset", None) or 1),
+        alembic=f"{type(error).__name__}: {said}",
+    )
+
+
+def _encoding_problem(source: Source, severity: str, error: BaseException | None) -> Problem:
+    place = re.search(r"in line (\d+)", source.fault or "")
+    return Problem(
+        "C07",
+        "error" if severity == "error" else "warning",
+        f"The file's encoding is broken: {source.fault}",
+        int(place[1]) if place else 1,
+        suggestion="Save the file as UTF-8",
+        alembic=f"SyntaxError: {error}" if error else "nothing: this Python lets it pass",
+    )
+
+
+def _loose_assignments(text: str) -> Iterator[ast.stmt]:
+    """The four assignments of a file that does not parse, each on a line of its own.
+
+    A name that is assigned twice is left out: in a file with conflict markers either may be meant.
+    """
+    found: dict[str, list[ast.stmt]] = {}
+    for match in _ASSIGNMENT.finditer(text):
+        tree = _tree(match[0])
+        for statement in tree.body if tree else ():
+            ast.increment_lineno(statement, len(lines_of(text[: match.start()])) - 1)
+            found.setdefault(match[0].partition("=")[0].partition(":")[0].strip(), []).append(
+                statement
+            )
+    for statements in found.values():
+        if len(statements) == 1:
+            yield statements[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Docstring:
+    value: str
+    node: ast.expr
+
+
+def _docstring(tree: ast.Module | None) -> _Docstring | None:
+    first = tree.body[0] if tree and tree.body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        value = first.value.value
+        return _Docstring(value, first.value) if isinstance(value, str) else None
+    return None
+
+
+def _header(source: Source, node: ast.expr) -> dict[str, HeaderLine]:
+    end = node.end_lineno or node.lineno
+    header: dict[str, HeaderLine] = {}
+    for number, line in enumerate(lines_of(source.text, end)[:end], 1):
+        if match := _HEADER.match(line):
+            text = match[2].split('"""')[0].split("'''")[0].strip()
+            header.setdefault(match[1], HeaderLine(text, number, match.start(2) + 1))
+    return header

@@ -1,0 +1,319 @@
+"""What the names at a module's top level hold, worked out without running the module.
+
+A small abstract interpreter: constants, tuples and lists of them, concatenation, f-strings of
+constants, names assigned from either, the last assignment winning, `if` and `try` on both paths.
+Whatever needs more than that is `Computed`: said to be unknown, never guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A constant, and the expression that holds it.
+
+    Attributes:
+        value: The Python value.
+        node: Where it stands.
+        direct: Whether the expression is this assignment's own, so that changing it changes
+            nothing else.
+    """
+
+    value: object
+    node: ast.expr
+    direct: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A tuple, list or set of values."""
+
+    items: tuple[Value, ...]
+    node: ast.expr
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A value that only running the file would tell."""
+
+    node: ast.AST
+
+
+Value = Constant | Series | Computed
+
+
+def module_values(body: Sequence[ast.stmt]) -> dict[str, Value]:
+    """The values of the names that a module's statements leave behind.
+
+    Args:
+        body: The statements, in order.
+
+    Returns:
+        Each name bound at module level. The key `*` is there when a star import was met: any
+        name may have come from it.
+    """
+    scope: dict[str, Value] = {}
+    _run(body, scope)
+    return scope
+
+
+def _run(body: Iterable[ast.stmt], scope: dict[str, Value]) -> None:
+    for statement in body:
+        if handler := _HANDLERS.get(type(statement)):
+            handler(statement, scope)
+
+
+def _assign(statement: ast.Assign, scope: dict[str, Value]) -> None:
+    value = _fold(statement.value, scope)
+    if len(statement.targets) > 1:
+        value = _shared(value)
+    for target in statement.targets:
+        _bind(target, value, scope)
+
+
+def _annotated(statement: ast.AnnAssign, scope: dict[str, Value]) -> None:
+    if statement.value is not None:
+        _bind(statement.target, _fold(statement.value, scope), scope)
+
+
+def _augmented(statement: ast.AugAssign, scope: dict[str, Value]) -> None:
+    value: Value = Computed(statement)
+    if isinstance(statement.op, ast.Add) and isinstance(statement.target, ast.Name):
+        before = scope.get(statement.target.id, value)
+        value = _added(before, _fold(statement.value, scope), statement.value)
+    _bind(statement.target, value, scope)
+
+
+def _bind(target: ast.expr, value: Value, scope: dict[str, Value]) -> None:
+    if isinstance(target, ast.Name):
+        scope[target.id] = value
+    elif isinstance(target, ast.Starred):
+        _bind(target.value, Computed(target), scope)
+    elif isinstance(target, ast.Tuple | ast.List):
+        matching = isinstance(value, Series) and len(value.items) == len(target.elts)
+        items = value.items if isinstance(value, Series) and matching else ()
+        for index, element in enumerate(target.elts):
+            _bind(element, items[index] if items else Computed(target), scope)
+
+
+def _condition(statement: ast.If, scope: dict[str, Value]) -> None:
+    truth = _truth(statement.test, scope)
+    if truth is not None:
+        _run(statement.body if truth else statement.orelse, scope)
+        return
+    _run_either(scope, statement, statement.body, statement.orelse)
+
+
+def _attempt(statement: ast.Try, scope: dict[str, Value]) -> None:
+    handlers = [handler.body for handler in statement.handlers]
+    _run_either(scope, statement, [*statement.body, *statement.orelse], *handlers)
+    _run(statement.finalbody, scope)
+
+
+def _repeated(statement: ast.For | ast.AsyncFor | ast.While, scope: dict[str, Value]) -> None:
+    if not isinstance(statement, ast.While):
+        _bind(statement.target, Computed(statement), scope)
+    _run_either(scope, statement, [*statement.body, *statement.orelse], statement.orelse)
+
+
+def _chosen(statement: ast.Match, scope: dict[str, Value]) -> None:
+    _run_either(scope, statement, [], *(case.body for case in statement.cases))
+
+
+def _entered(statement: ast.With | ast.AsyncWith, scope: dict[str, Value]) -> None:
+    for item in statement.items:
+        if item.optional_vars is not None:
+            _bind(item.optional_vars, Computed(item.optional_vars), scope)
+    _run(statement.body, scope)
+
+
+def _run_either(scope: dict[str, Value], origin: ast.stmt, *bodies: Sequence[ast.stmt]) -> None:
+    """Run each body on a copy; what they don't agree on is unknown."""
+    results = []
+    for body in bodies:
+        copy = dict(scope)
+        _run(body, copy)
+        results.append(copy)
+    first, *others = results
+    for name in dict.fromkeys(name for result in results for name in result):
+        value = first.get(name)
+        agreed = value is not None and all(_same(value, other.get(name)) for other in others)
+        scope[name] = value if value is not None and agreed else Computed(origin)
+    for name in [name for name in scope if not any(name in result for result in results)]:
+        del scope[name]
+
+
+def _defined(
+    statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: dict[str, Value]
+) -> None:
+    scope[statement.name] = Computed(statement)
+
+
+def _imported(statement: ast.Import | ast.ImportFrom, scope: dict[str, Value]) -> None:
+    for alias in statement.names:
+        name = alias.asname or alias.name.partition(".")[0]
+        scope[name] = Computed(statement)
+
+
+def _deleted(statement: ast.Delete, scope: dict[str, Value]) -> None:
+    for target in statement.targets:
+        if isinstance(target, ast.Name):
+            scope.pop(target.id, None)
+
+
+_HANDLERS: dict[type[ast.stmt], Callable[..., None]] = {
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.If: _condition,
+    ast.Try: _attempt,
+    ast.TryStar: _attempt,
+    ast.For: _repeated,
+    ast.AsyncFor: _repeated,
+    ast.While: _repeated,
+    ast.Match: _chosen,
+    ast.With: _entered,
+    ast.AsyncWith: _entered,
+    ast.FunctionDef: _defined,
+    ast.AsyncFunctionDef: _defined,
+    ast.ClassDef: _defined,
+    ast.Import: _imported,
+    ast.ImportFrom: _imported,
+    ast.Delete: _deleted,
+}
+
+
+def _fold(node: ast.expr, scope: dict[str, Value]) -> Value:
+    handler = _FOLDS.get(type(node))
+    return handler(node, scope) if handler else Computed(node)
+
+
+def _constant(node: ast.Constant, _scope: dict[str, Value]) -> Value:
+    return Constant(node.value, node)
+
+
+def _looked_up(node: ast.Name, scope: dict[str, Value]) -> Value:
+    return _shared(scope.get(node.id, Computed(node)))
+
+
+def _series(node: ast.Tuple | ast.List | ast.Set, scope: dict[str, Value]) -> Value:
+    items: list[Value] = []
+    for element in node.elts:
+        if isinstance(element, ast.Starred):
+            inner = _fold(element.value, scope)
+            if not isinstance(inner, Series):
+                return Computed(node)
+            items.extend(inner.items)
+        else:
+            items.append(_fold(element, scope))
+    return Series(tuple(items), node)
+
+
+def _joined(node: ast.JoinedStr, scope: dict[str, Value]) -> Value:
+    pieces = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            value = _fold(part.value, scope)
+            plain = part.format_spec is None and part.conversion == -1
+            if not plain or not isinstance(value, Constant):
+                return Computed(node)
+            pieces.append(str(value.value))
+        elif isinstance(part, ast.Constant):
+            pieces.append(str(part.value))
+    return Constant("".join(pieces), node, direct=False)
+
+
+def _sum(node: ast.BinOp, scope: dict[str, Value]) -> Value:
+    # 'a' + 'b' + … nests to the left as deep as it is long: a loop, not a recursion.
+    if not isinstance(node.op, ast.Add):
+        return Computed(node)
+    terms: list[ast.expr] = []
+    left: ast.expr = node
+    while isinstance(left, ast.BinOp) and isinstance(left.op, ast.Add):
+        terms.append(left.right)
+        left = left.left
+    total = _fold(left, scope)
+    for term in reversed(terms):
+        total = _added(total, _fold(term, scope), node)
+    return total
+
+
+def _added(left: Value, right: Value, node: ast.expr) -> Value:
+    if isinstance(left, Series) and isinstance(right, Series):
+        return Series(left.items + right.items, node)
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        first, second = left.value, right.value
+        if isinstance(first, str) and isinstance(second, str):
+            return Constant(first + second, node, direct=False)
+    return Computed(node)
+
+
+def _either(node: ast.IfExp, scope: dict[str, Value]) -> Value:
+    truth = _truth(node.test, scope)
+    if truth is not None:
+        return _fold(node.body if truth else node.orelse, scope)
+    first, second = _fold(node.body, scope), _fold(node.orelse, scope)
+    return first if _same(first, second) else Computed(node)
+
+
+def _converted(node: ast.Call, scope: dict[str, Value]) -> Value:
+    """`tuple([...])` and its like, and `str('...')`: nothing else is worth a guess."""
+    if not isinstance(node.func, ast.Name) or len(node.args) != 1 or node.keywords:
+        return Computed(node)
+    if node.func.id in scope:
+        return Computed(node)
+    value = _fold(node.args[0], scope)
+    if node.func.id in ("tuple", "list", "set", "frozenset") and isinstance(value, Series):
+        return value
+    if node.func.id == "str" and isinstance(value, Constant) and isinstance(value.value, str):
+        return value
+    return Computed(node)
+
+
+_FOLDS: dict[type[ast.expr], Callable[..., Value]] = {
+    ast.Constant: _constant,
+    ast.Name: _looked_up,
+    ast.Tuple: _series,
+    ast.List: _series,
+    ast.Set: _series,
+    ast.JoinedStr: _joined,
+    ast.BinOp: _sum,
+    ast.IfExp: _either,
+    ast.Call: _converted,
+}
+
+
+def _truth(test: ast.expr, scope: dict[str, Value]) -> bool | None:
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = _truth(test.operand, scope)
+        return None if inner is None else not inner
+    value = _fold(test, scope)
+    if isinstance(value, Constant):
+        return bool(value.value)
+    if isinstance(test, ast.Compare) and ast.unparse(test) == "__name__ == '__main__'":
+        return False
+    # At run time typing.TYPE_CHECKING is False.
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return False if name == "TYPE_CHECKING" else None
+
+
+def _same(first: Value, second: Value | None) -> bool:
+    if isinstance(first, Constant) and isinstance(second, Constant):
+        return type(first.value) is type(second.value) and first.value == second.value
+    if isinstance(first, Series) and isinstance(second, Series):
+        pairs = zip(first.items, second.items, strict=False)
+        return len(first.items) == len(second.items) and all(_same(a, b) for a, b in pairs)
+    # The same import or function on both paths is one and the same thing.
+    return isinstance(first, Computed) and first is second
+
+
+def _shared(value: Value) -> Value:
+    if isinstance(value, Constant):
+        return Constant(value.value, value.node, direct=False)
+    if isinstance(value, Series):
+        return Series(tuple(_shared(item) for item in value.items), value.node)
+    return value
