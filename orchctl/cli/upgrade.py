@@ -111,9 +111,9 @@ def _confirm_losses(invocation: Invocation, plan: UpgradePlan) -> None:
     losses = downgrade_losses(plan)
     if not losses:
         return
-    question = f"Downgrading {plan.database} to {plan.target} {'; '.join(losses)}."
+    question = f"Downgrading {plan.database} to {plan.target}: {'; '.join(losses)}"
     if invocation.output.can_ask():
-        if invocation.output.ask(f"{question} Go on?"):
+        if invocation.output.ask(f"{question}. Go on?"):
             return
         hint = None
     else:
