@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,13 @@ Backup = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")]
 Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
+AllowLoss = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TABLE[.COLUMN]", help="Loss of this data is meant; repeatable."),
+]
+Proof = Annotated[
+    str | None, typer.Option(help="How closely rows are compared: full, keys, counts, off.")
+]
 LockTimeout = Annotated[
     str | None, typer.Option(help="How long to wait for whoever holds the database, e.g. 30s.")
 ]
@@ -37,11 +45,20 @@ def upgrade(
     backup: Backup = None,
     dry_run: DryRun = False,
     sql: Sql = False,
+    allow_loss: AllowLoss = None,
+    proof: Proof = None,
     lock_timeout: LockTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Upgrade the database: snapshot, then every revision in one transaction, then proof."""
-    invocation = begin(context, as_json, backup=backup, lock_timeout=lock_timeout)
+    invocation = begin(
+        context,
+        as_json,
+        backup=backup,
+        lock_timeout=lock_timeout,
+        allow_loss=allow_loss or None,
+        proof=proof,
+    )
     if sql:
         return _print_sql(invocation, "upgrade", revision)
     from orchctl.upgrade.at_head import already_there
@@ -57,12 +74,21 @@ def downgrade(
     backup: Backup = None,
     dry_run: DryRun = False,
     sql: Sql = False,
+    allow_loss: AllowLoss = None,
+    proof: Proof = None,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Downgrade the database the same safe way; asks before steps that drop data."""
-    invocation = begin(context, as_json, backup=backup, lock_timeout=lock_timeout)
+    invocation = begin(
+        context,
+        as_json,
+        backup=backup,
+        lock_timeout=lock_timeout,
+        allow_loss=allow_loss or None,
+        proof=proof,
+    )
     if sql:
         return _print_sql(invocation, "downgrade", revision)
     return run_plan(invocation, "downgrade", revision, dry_run=dry_run, yes=yes)
@@ -94,8 +120,8 @@ def run_plan(
         return invocation.output.result(_plan_object(plan), lambda: _draw_plan(invocation, plan))
     if not plan.steps:
         return _nothing_to_do(invocation, plan.database, plan.before)
-    if not yes:
-        _confirm_losses(invocation, plan)
+    if direction == "downgrade":
+        plan = replace(plan, accept_drops=yes or _agreed(invocation, plan))
     from orchctl.upgrade.execute import execute
 
     report = execute(settings, plan, listener(invocation.output))
@@ -104,17 +130,18 @@ def run_plan(
     )
 
 
-def _confirm_losses(invocation: Invocation, plan: UpgradePlan) -> None:
+def _agreed(invocation: Invocation, plan: UpgradePlan) -> bool:
+    """Whether somebody said yes to what a downgrade drops; False when there is nothing to ask."""
     from orchctl.errors import Refused
     from orchctl.upgrade.losses import downgrade_losses
 
     losses = downgrade_losses(plan)
     if not losses:
-        return
+        return False
     question = f"Downgrading {plan.database} to {plan.target}: {'; '.join(losses)}"
     if invocation.output.can_ask():
         if invocation.output.ask(f"{question}. Go on?"):
-            return
+            return True
         hint = None
     else:
         hint = "--yes goes on"

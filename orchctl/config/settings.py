@@ -13,6 +13,7 @@ from typing import Any
 from orchctl.config.project import AlembicProject, read_project
 from orchctl.errors import ConfigurationError
 
+PROOF_LEVELS = ("auto", "full", "keys", "counts", "off")
 DURATION = re.compile(r"^\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+(?:\.\d+)?)(ms|s)?)?\s*$")
 
 
@@ -55,6 +56,10 @@ class Settings:
         snapshot_directory: Where snapshots go; None means `backups/` beside the database.
         lock_timeout: Seconds to wait for whoever holds the database.
         backup: Whether `upgrade` and `downgrade` take a snapshot first.
+        proof: How closely the rows are compared before a commit: `full`, `keys`, `counts`, `off`;
+            `auto` is `full` up to `proof_full_size`, `keys` above.
+        proof_full_size: Bytes of database up to which `auto` means `full`.
+        allow_loss: Tables and table.columns whose loss is declared.
         keep: The rules of `backup prune`.
         x_arguments: What `-x KEY=VALUE` handed to env.py.
         origins: Name of a setting to where its value came from.
@@ -67,6 +72,9 @@ class Settings:
     snapshot_directory: Path | None
     lock_timeout: float
     backup: bool
+    proof: str
+    proof_full_size: int
+    allow_loss: tuple[str, ...]
     keep: KeepRules
     x_arguments: tuple[str, ...]
     origins: Mapping[str, Origin]
@@ -83,7 +91,7 @@ class _Key:
     """One setting that a file or a variable may hold: how it is written, and its type."""
 
     name: str
-    kind: str  # text | path | duration | boolean | count
+    kind: str  # text | path | duration | boolean | count | list | proof
     default: Any
 
 
@@ -92,6 +100,9 @@ KEYS = (
     _Key("snapshot-directory", "path", None),
     _Key("lock-timeout", "duration", 30.0),
     _Key("backup", "boolean", True),
+    _Key("proof", "proof", "auto"),
+    _Key("proof-full-size", "count", 2 << 30),
+    _Key("allow-loss", "list", ()),
     _Key("keep-last", "count", KeepRules.last),
     _Key("keep-daily", "count", KeepRules.daily),
     _Key("keep-weekly", "count", KeepRules.weekly),
@@ -149,6 +160,9 @@ def load(
         snapshot_directory=_directory(values["snapshot-directory"], origins, folder, file),
         lock_timeout=values["lock-timeout"],
         backup=values["backup"],
+        proof=values["proof"],
+        proof_full_size=values["proof-full-size"],
+        allow_loss=values["allow-loss"],
         keep=KeepRules(**{f.name: values[f"keep-{f.name}"] for f in fields(KeepRules)}),
         x_arguments=tuple(flags.get("x") or ()),
         origins=origins,
@@ -174,6 +188,8 @@ def described(settings: Settings) -> list[tuple[str, str, str]]:
         )
         if key.kind == "duration":
             value = f"{value:g}s"
+        if isinstance(value, tuple):
+            value = " ".join(value)
         text = "" if value is None else str(value)
         rows.append((key.name, text, str(settings.origins[key.name])))
     return rows
@@ -269,12 +285,25 @@ def _count(value: Any) -> int:
     return number
 
 
+def _list(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(_text(part) for part in parts)
+
+
+def _proof(value: Any) -> str:
+    if value not in PROOF_LEVELS:
+        raise ValueError(f"{value!r} is none of {', '.join(PROOF_LEVELS)}")
+    return str(value)
+
+
 _CONVERTERS = {
     "text": _text,
     "path": lambda value: Path(_text(str(value))),
     "duration": _duration,
     "boolean": _boolean,
     "count": _count,
+    "list": _list,
+    "proof": _proof,
 }
 
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from orchctl.upgrade.statements import Kind, classify
+from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
 # Virtual-machine steps between two looks at Ctrl-C while SQLite runs one long statement.
@@ -46,6 +48,14 @@ class GuardedConnection:
         on_close: Called before the real connection is closed while the transaction is open.
         stands_for: When `real` was put in the place of another connection (a rehearsal on a copy):
             that one, closed together with it.
+
+    Attributes:
+        real: The connection below.
+        state: Where the transaction stands.
+        statement: The last statement that was sent to SQLite.
+        deferred_commits: How often something committed, which was put off.
+        writes: What the run wrote so far.
+        version_tables: The names of Alembic's own tables in this run.
     """
 
     def __init__(
@@ -60,6 +70,8 @@ class GuardedConnection:
         set_(self, "state", State.OPEN)
         set_(self, "statement", None)
         set_(self, "deferred_commits", 0)
+        set_(self, "writes", Writes())
+        set_(self, "version_tables", set())
         set_(self, "_refuse", refuse)
         set_(self, "_on_close", on_close)
         set_(self, "_stands_for", stands_for)
@@ -73,6 +85,8 @@ class GuardedConnection:
     state: State
     statement: str | None
     deferred_commits: int
+    writes: Writes
+    version_tables: set[str]
     _refuse: Callable[[Kind, str], None]
     _on_close: Callable[[], None]
     _stands_for: Any
@@ -191,6 +205,15 @@ class GuardedConnection:
             self._refuse(kind, sql)
         return False
 
+    def attach(self, file: Path, schema: str) -> None:
+        """Attach another database file for reading, which revisions themselves may not.
+
+        Args:
+            file: The file; attached read-only in effect: nothing here writes to it.
+            schema: The name to attach it under.
+        """
+        self._control(f"ATTACH {_literal(str(file))} AS {schema}")
+
     def require_transaction(self) -> None:
         """Make sure that the transaction is there.
 
@@ -208,9 +231,17 @@ class GuardedConnection:
         finally:
             self._own = False
 
-    def _authorize(self, action: int, *_: object) -> int:
+    def _authorize(
+        self,
+        action: int,
+        first: str | None,
+        second: str | None,
+        schema: str | None,
+        trigger: str | None,
+    ) -> int:
         if self._own:
             return sqlite3.SQLITE_OK
+        self.writes.note(action, first, second, trigger)
         if action in (sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
@@ -286,6 +317,10 @@ def split_script(script: str) -> list[str]:
             start = position
     statements.append(script[start:])
     return [text for text in statements if text.strip().strip(";").strip()]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def driver(real: Any) -> Any:

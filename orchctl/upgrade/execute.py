@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
-from orchctl.upgrade.checks import CommitGuard, confirm, preflight
+from orchctl.snapshots.take import take
+from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.manifest import chain_manifest
-from orchctl.upgrade.transaction import Connection, Hooks, Outcome, Transaction
+from orchctl.upgrade.safekeeping import Safekeeping
+from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.snapshots.manifest import Snapshot
+    from orchctl.upgrade.connection import GuardedConnection
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.proof import RowProof
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class RunReport:
         snapshot: The snapshot taken before, if any.
         seconds: The whole run.
         deferred_commits: Commits inside revisions that were put off to the end.
+        proof: What the proof found; None when nothing ran, or there was nothing before.
+        proof_level: full, keys, counts or off.
     """
 
     direction: str
@@ -64,6 +70,8 @@ class RunReport:
     snapshot: Snapshot | None
     seconds: float
     deferred_commits: int = 0
+    proof: RowProof | None = None
+    proof_level: str = "off"
 
 
 def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunReport:
@@ -103,7 +111,7 @@ class _Run:
         self._listener = listener
         self._began = time.monotonic()
         self._journal = Journal(plan.snapshot_directory, plan.database)
-        self._guard: CommitGuard | None = None
+        self._kept: Safekeeping | None = None
         self._snapshot: Snapshot | None = None
 
     def run(self) -> RunReport:
@@ -131,31 +139,31 @@ class _Run:
                 ) from error
         return report
 
-    def _locked(self, connection: Connection, steps: Sequence[tuple[str, str]]) -> None:
+    def _locked(self, guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
         """Under the write lock, nothing written: the snapshot is just what the run starts from."""
-        self._guard = CommitGuard(connection)
-        if not self._plan.backup:
-            return
-        from orchctl.snapshots.take import take
+        snapshot = None
+        if self._plan.backup:
+            with self._listener.bar("Snapshot") as progress:
+                snapshot = take(
+                    self._plan.database,
+                    self._plan.snapshot_directory,
+                    reason=f"pre-{self._plan.direction}",
+                    version_table=self._plan.version_table,
+                    chain=chain_manifest(self._settings),
+                    progress=progress,
+                    beside=True,
+                )
+            self._listener.step(f"Snapshot {snapshot.id} ({snapshot.path})")
+        self._snapshot = snapshot
+        self._kept = Safekeeping(self._settings, guard, snapshot, self._plan)
 
-        with self._listener.bar("Snapshot") as progress:
-            self._snapshot = take(
-                self._plan.database,
-                self._plan.snapshot_directory,
-                reason=f"pre-{self._plan.direction}",
-                version_table=self._plan.version_table,
-                chain=chain_manifest(self._settings),
-                progress=progress,
-                beside=True,
-            )
-        self._listener.step(f"Snapshot {self._snapshot.id} ({self._snapshot.path})")
-
-    def _check(self, connection: Connection) -> None:
-        if self._guard is not None:
-            self._guard.check(connection)
+    def _check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
+        if self._kept is not None:
+            self._kept.check(guard, declared)
+            self._listener.step(self._kept.told)
 
     def _confirm(self, outcome: Outcome) -> None:
-        known = self._guard.violations if self._guard else frozenset()
+        known = self._kept.violations if self._kept else frozenset()
         wrong = confirm(
             self._plan.database,
             outcome.version_table,
@@ -189,7 +197,7 @@ class _Run:
         plan = self._plan
         if not plan.exists:
             _remove_empty(plan.database)
-        if self._guard is None or not plan.snapshot_directory.is_dir():
+        if self._kept is None or not plan.snapshot_directory.is_dir():
             return  # nothing was tried
         entry = Entry(
             event=plan.direction,
@@ -214,6 +222,8 @@ class _Run:
             snapshot=self._snapshot,
             seconds=time.monotonic() - self._began,
             deferred_commits=outcome.deferred_commits,
+            proof=self._kept.proof if self._kept else None,
+            proof_level=self._kept.level if self._kept else "off",
         )
 
     def _record(self, report: RunReport) -> None:

@@ -37,6 +37,7 @@ class UpgradePlan:
         steps: What will run, in order; empty when there is nothing to do.
         backup: Whether a snapshot is taken first (never of a database that isn't there).
         snapshot_directory: Where snapshots and the journal are.
+        accept_drops: Whether somebody said yes to the tables and columns that it drops.
     """
 
     direction: str
@@ -49,6 +50,7 @@ class UpgradePlan:
     steps: tuple[Step, ...]
     backup: bool
     snapshot_directory: Path
+    accept_drops: bool = False
 
 
 def plan_run(

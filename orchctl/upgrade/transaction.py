@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from orchctl.database.failure import explain
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed
@@ -70,9 +70,6 @@ class Outcome:
     deferred_commits: int
 
 
-Connection = sqlite3.Connection
-
-
 @dataclass(frozen=True)
 class Hooks:
     """What happens around the revisions, all under the database's write lock.
@@ -81,12 +78,13 @@ class Hooks:
         locked: Nothing is written yet; gets the connection and the steps that will run, as
             (revision id, message). The snapshot belongs here.
         step: A revision begins: "Running upgrade 002 -> 003, message".
-        check: Everything is written, nothing committed; gets the connection; raises to undo.
+        check: Everything is written, nothing committed; gets the connection and what the
+            revisions that ran declare to lose (`orchctl_allow_loss`); raises to undo.
     """
 
-    locked: Callable[[Connection, Sequence[tuple[str, str]]], None]
+    locked: Callable[[GuardedConnection, Sequence[tuple[str, str]]], None]
     step: Callable[[str], None]
-    check: Callable[[Connection], None]
+    check: Callable[[GuardedConnection, frozenset[str]], None]
 
 
 @dataclass
@@ -97,6 +95,7 @@ class _Progress:
     began: float = 0.0
     after: tuple[str, ...] = ()
     version_table: str = "alembic_version"
+    declared: set[str] = field(default_factory=set)
     planned: bool = False
     finished: bool = False
     failure: BaseException | None = None
@@ -181,6 +180,8 @@ class Transaction:
         self._configure_alembic(connection=connection, **keywords)
         context = self._alembic.get_context()
         self._progress.version_table = context.version_table
+        if self._guard is not None:
+            self._guard.version_tables.add(context.version_table)
 
     def _run_migrations(self, **keywords: Any) -> None:
         if self._progress.failure is not None:
@@ -191,7 +192,7 @@ class Transaction:
                 self._guard.require_transaction()
                 self._guard.commit()  # a rollback of env.py's may no longer reach the revisions
                 if self._progress.applied:
-                    self._hooks.check(cast(Connection, self._guard.real))
+                    self._hooks.check(self._guard, frozenset(self._progress.declared))
                 self._progress.finished = True
         except BaseException as error:
             self._fail(error)
@@ -207,9 +208,10 @@ class Transaction:
         if steps and not progress.planned and self._guard is not None:
             progress.planned = True
             plan = [(step.revision.revision, step.revision.doc) for step in steps]
-            self._hooks.locked(cast(Connection, self._guard.real), plan)
+            self._hooks.locked(self._guard, plan)
         for step in steps:
             progress.current, progress.began = step, time.monotonic()
+            progress.declared.update(getattr(step.revision.module, "orchctl_allow_loss", ()))
             self._hooks.step(f"Running {step}")
             yield step
             seconds = time.monotonic() - progress.began

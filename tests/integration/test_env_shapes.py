@@ -38,7 +38,7 @@ def _transaction(
 ) -> Transaction:
     monkeypatch.chdir(project.folder)
     settings = load({}, {}, project.folder)
-    hooks = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda _: None)
+    hooks = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda *_: None)
     return Transaction(settings, project.database, "upgrade", "head", hooks, instead=instead)
 
 

@@ -1,0 +1,113 @@
+"""What is held against the state before, inside the transaction, before a run may be committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchctl.database.inspect import Violation, row_counts
+from orchctl.upgrade.checks import CommitGuard
+from orchctl.upgrade.proof import (
+    BEFORE,
+    RowProof,
+    prove,
+    prove_counts,
+    refuse_losses,
+    undeclared,
+)
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+    from orchctl.snapshots.manifest import Snapshot
+    from orchctl.upgrade.connection import GuardedConnection
+    from orchctl.upgrade.plan import UpgradePlan
+
+
+class Safekeeping:
+    """The state before a run, and the checks that hold the run against it.
+
+    Args:
+        settings: The run's settings: how close the proof is, what loss is declared.
+        guard: The upgrade's connection, its transaction begun, nothing written.
+        snapshot: The snapshot taken under that transaction; None when there is none.
+        plan: What runs.
+
+    Attributes:
+        level: full, keys, counts or off.
+        proof: What the proof found, once `check` was called.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        guard: GuardedConnection,
+        snapshot: Snapshot | None,
+        plan: UpgradePlan,
+    ) -> None:
+        self._allowed = settings.allow_loss
+        self._accept_drops = plan.accept_drops
+        self._snapshot = snapshot
+        self._commit_guard = CommitGuard(guard.real)
+        self.level = _level(settings, snapshot, plan.size)
+        self.proof: RowProof | None = None
+        self._counts = row_counts(guard.real) if self.level == "counts" else {}
+
+    @property
+    def violations(self) -> frozenset[Violation]:
+        """The foreign-key violations from before the run."""
+        return self._commit_guard.violations
+
+    @property
+    def told(self) -> str:
+        """One line on what was proven."""
+        if self.proof is None:
+            return "Foreign keys checked; rows not compared (--proof off)"
+        compared = f"{len(self.proof.changes)} tables compared, {self.proof.untouched} untouched"
+        if self.level == "counts":
+            compared = f"row counts of {len(self.proof.changes)} tables compared"
+        return f"Proof ({self.level}): nothing undeclared is lost; {compared}"
+
+    def check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
+        """Hold what is about to be committed against what was there before.
+
+        Args:
+            guard: The upgrade's connection, everything written, nothing committed.
+            declared: What the revisions that ran declare to lose.
+
+        Raises:
+            Refused: New foreign-key violations, leftovers, or loss that nobody declared.
+        """
+        self._commit_guard.check(guard.real)
+        if self.level == "off":
+            return
+        self.proof = self._prove(guard)
+        losses = undeclared(
+            self.proof, (*self._allowed, *declared), accept_drops=self._accept_drops
+        )
+        if losses:
+            raise refuse_losses(losses)
+
+    def _prove(self, guard: GuardedConnection) -> RowProof:
+        if self._snapshot is None:
+            own = dict.fromkeys(guard.version_tables, 0)
+            return prove_counts(self._counts | own, row_counts(guard.real) | own)
+        if not _attached(guard.real):
+            guard.attach(self._snapshot.path, BEFORE)
+        return prove(guard.real, guard.writes, self.level, ignore=guard.version_tables)
+
+
+def _level(settings: Settings, snapshot: Snapshot | None, size: int) -> str:
+    if settings.proof in ("off", "counts"):
+        return settings.proof
+    if snapshot is None:
+        return "counts"  # there is no state before to compare with
+    if settings.proof == "auto":
+        return "full" if size <= settings.proof_full_size else "keys"
+    return settings.proof
+
+
+def _attached(connection: Any) -> bool:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA database_list")
+    names = [row[1] for row in cursor.fetchall()]
+    cursor.close()
+    return BEFORE in names
