@@ -48,10 +48,13 @@ def require(path: Path, bytes_needed: int, purpose: str) -> None:
     )
 
 
-def readable(size: float) -> str:
-    """A number of bytes as people write it: 512 B, 1.4 MB (powers of 1000)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+def readable(size: int) -> str:
+    """A number of bytes as people write it: 512 B, 1.4 MiB."""
+    if size < 1024:
+        return f"{size} B"
+    amount = size / 1024
+    for unit in ("KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

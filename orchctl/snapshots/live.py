@@ -16,7 +16,7 @@ from orchctl.database.open import reading_beside, writing
 from orchctl.snapshots.confirm import confirm
 from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot
-from orchctl.snapshots.take import Progress
+from orchctl.snapshots.seal import Progress
 
 Answer = TypeVar("Answer")
 
@@ -142,16 +142,24 @@ def _copy_exclusively(job: _Job, source: sqlite3.Connection, live: sqlite3.Conne
     live.execute("PRAGMA locking_mode=EXCLUSIVE")
     try:
         job.patiently(lambda: live.execute("BEGIN EXCLUSIVE"))
-        try:
-            if job.guard:
-                live.execute("PRAGMA query_only=ON")
-                job.guard(live)
-        finally:
-            live.execute("PRAGMA query_only=OFF")
-            live.execute("ROLLBACK")
+        live.execute("ROLLBACK")
+        if job.guard:
+            _look(live, job.guard)
         _copy(job, source, live, guard=None)
     finally:
         _leave_exclusive_mode(live)
+
+
+def _look(live: sqlite3.Connection, guard: Callable[[sqlite3.Connection], None]) -> None:
+    # A read transaction: out of a writing one SQLite's backup copies nothing.
+    live.execute("PRAGMA query_only=ON")
+    live.execute("BEGIN")
+    try:
+        live.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        guard(live)
+    finally:
+        live.execute("ROLLBACK")
+        live.execute("PRAGMA query_only=OFF")
 
 
 def _leave_exclusive_mode(live: sqlite3.Connection) -> None:

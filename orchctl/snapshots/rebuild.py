@@ -9,7 +9,8 @@ from pathlib import Path
 from orchctl.database.open import connect
 from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot
-from orchctl.snapshots.take import Progress, copy_pages
+from orchctl.snapshots.pages import copy_pages
+from orchctl.snapshots.seal import Progress
 
 
 def rebuild(snapshot: Snapshot, target: Path, progress: Progress | None = None) -> None:

@@ -13,7 +13,7 @@ from orchctl.database.open import sidecars
 from orchctl.snapshots.durable import sync_directory
 from orchctl.snapshots.manifest import Snapshot
 from orchctl.snapshots.rebuild import rebuild
-from orchctl.snapshots.take import Progress
+from orchctl.snapshots.seal import Progress
 
 
 def replace_file(snapshot: Snapshot, real: Path, progress: Progress | None) -> tuple[Path, ...]:

@@ -22,7 +22,7 @@ from orchctl.snapshots.durable import in_use
 from orchctl.snapshots.live import overwrite
 from orchctl.snapshots.manifest import Snapshot, require_known_format
 from orchctl.snapshots.replace import replace_file
-from orchctl.snapshots.take import Progress
+from orchctl.snapshots.seal import Progress
 from orchctl.snapshots.verify import file_problems
 
 Way = Literal["overwritten", "created", "replaced"]
@@ -113,8 +113,12 @@ def restore(
     )
 
 
-def require_usable(snapshot: Snapshot) -> None:
+def require_usable(snapshot: Snapshot, progress: Progress | None = None) -> None:
     """Refuse a snapshot that isn't, byte for byte, what was taken.
+
+    Args:
+        snapshot: From the catalog.
+        progress: Called with (bytes hashed, bytes in all).
 
     Raises:
         Refused: `snapshot-damaged`, `snapshot-partial`, `snapshot-format`.
@@ -123,7 +127,7 @@ def require_usable(snapshot: Snapshot) -> None:
     problems: tuple[str, ...] = ()
     if not snapshot.usable:
         problems = (snapshot.note or snapshot.status,)
-    problems = problems or file_problems(snapshot)
+    problems = problems or file_problems(snapshot, progress)
     if not problems:
         return
     kind = "unfinished" if snapshot.status == "partial" else "damaged"

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchctl import __version__
 from orchctl.database.failure import disk_full, explain, inaccessible, primary_code
-from orchctl.database.inspect import VERSION_TABLE, DatabaseFacts, facts_of, row_counts
+from orchctl.database.inspect import VERSION_TABLE
 from orchctl.database.open import connect, reading, reading_beside, sidecars
 from orchctl.database.space import require
 from orchctl.errors import OrchctlError
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.claim import Claim, abandon, claim, publish, sweep
 from orchctl.snapshots.durable import make_directory
-from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot, not_writable, when, write_manifest
+from orchctl.snapshots.pages import copy_pages
+from orchctl.snapshots.seal import Progress, Sealed, seal
 
-Progress = Callable[[int, int], None]
-
-# 8 MB a step: the bar moves and Ctrl-C is heard; larger steps measured no faster.
-_STEP_BYTES = 8 << 20
 # A small cache makes SQLite write the copy through as it goes; measured a fifth faster.
 _COPY_SETTINGS = (
     "PRAGMA journal_mode=OFF",
@@ -36,21 +30,7 @@ _COPY_SETTINGS = (
     "PRAGMA locking_mode=EXCLUSIVE",
     "PRAGMA cache_size=50",
 )
-_CHUNK = 1 << 20
 _TIMEOUT = 30.0
-_WAL_VERSIONS, _ROLLBACK_VERSIONS = b"\x02\x02", b"\x01\x01"
-_VERSIONS_AT = 18
-
-
-@dataclass(frozen=True)
-class _Sealed:
-    """What was measured in the finished file."""
-
-    sha256: str
-    size: int
-    wal: bool
-    facts: DatabaseFacts
-    row_counts: dict[str, int]
 
 
 def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach the database
@@ -104,7 +84,7 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
     try:
         with _source(real, source, timeout=timeout, beside=beside) as connection:
             _copy(connection, claimed.partial, _half(progress, 0))
-        sealed = _sealed(claimed, version_table, _half(progress, 1))
+        sealed = seal(claimed, version_table, _half(progress, 1))
         snapshot = _described(
             claimed, sealed, database=real, owner=owner, reason=reason, chain=chain
         )
@@ -125,26 +105,6 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
     finally:
         os.close(claimed.descriptor)
     return snapshot
-
-
-def copy_pages(
-    source: sqlite3.Connection, target: sqlite3.Connection, progress: Progress | None
-) -> None:
-    """Copy a database in steps through SQLite's backup API, telling bytes done and in all.
-
-    Args:
-        source: With a read transaction open, else a writer makes it start over.
-        target: With none.
-        progress: Called after every step; what it raises ends the copy.
-    """
-    page = int(source.execute("PRAGMA page_size").fetchone()[0])
-
-    def told(_status: int, remaining: int, total: int) -> None:
-        # Called even when nobody wants to know: this is where Ctrl-C gets through.
-        if progress:
-            progress((total - remaining) * page, total * page)
-
-    source.backup(target, pages=max(1, _STEP_BYTES // page), progress=told)
 
 
 def _claimed(catalog: Catalog, owner: os.stat_result) -> Claim:
@@ -198,63 +158,9 @@ def _copy(source: sqlite3.Connection, partial: Path, progress: Progress | None) 
         copy_pages(source, target, progress)
 
 
-def _sealed(claimed: Claim, version_table: str, progress: Progress | None) -> _Sealed:
-    wal = _leave_wal_mode(claimed.descriptor)
-    measured: list[tuple[DatabaseFacts, dict[str, int]]] = []
-    failed: list[BaseException] = []
-
-    def sync_and_measure() -> None:
-        try:
-            os.fsync(claimed.descriptor)
-            with frozen(claimed.partial) as connection:
-                facts = facts_of(connection, claimed.partial, version_table=version_table)
-                measured.append((facts, row_counts(connection)))
-        except (OSError, sqlite3.Error, OrchctlError) as error:
-            failed.append(error)
-
-    # fsync waits for the disk and sha256 for the processor, so they go side by side.
-    beside = threading.Thread(target=sync_and_measure)
-    beside.start()
-    try:
-        digest = hash_file(claimed.partial, progress)
-    finally:
-        beside.join()
-    if failed:
-        raise failed[0]
-    facts, counts = measured[0]
-    return _Sealed(digest, os.fstat(claimed.descriptor).st_size, wal, facts, counts)
-
-
-def hash_file(path: Path, progress: Progress | None = None) -> str:
-    """sha256 of a closed file (never a live database), telling bytes done and in all."""
-    digest = hashlib.sha256()
-    total, done = path.stat().st_size, 0
-    buffer = memoryview(bytearray(_CHUNK))
-    with path.open("rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
-            digest.update(buffer[:count])
-            done += count
-            if progress:
-                progress(done, total)
-    return digest.hexdigest()
-
-
-def _leave_wal_mode(descriptor: int) -> bool:
-    """Mark the copy as being in rollback mode; whether it was marked as WAL.
-
-    The copy takes the mark of its source along, and a WAL file can't be opened without files
-    beside it. These two bytes are the whole difference once the WAL is empty
-    (https://www.sqlite.org/fileformat2.html#file_format_version_numbers).
-    """
-    if os.pread(descriptor, 2, _VERSIONS_AT) != _WAL_VERSIONS:
-        return False
-    os.pwrite(descriptor, _ROLLBACK_VERSIONS, _VERSIONS_AT)
-    return True
-
-
 def _described(
     claimed: Claim,
-    sealed: _Sealed,
+    sealed: Sealed,
     *,
     database: Path,
     owner: os.stat_result,

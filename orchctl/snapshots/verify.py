@@ -14,7 +14,7 @@ from orchctl.snapshots.durable import in_use
 from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot, require_known_format, update
 from orchctl.snapshots.rebuild import rebuild
-from orchctl.snapshots.take import Progress, hash_file
+from orchctl.snapshots.seal import Progress, hash_file
 
 
 @dataclass(frozen=True)
