@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchctl import __version__
-from orchctl.cli import rollback, settings, status, upgrade
+from orchctl.cli import backup, rollback, settings, status, upgrade
 from orchctl.cli.invocation import begin
 from orchctl.output import Output
 
@@ -68,4 +68,5 @@ def main(
 status.register(app)
 upgrade.register(app)
 rollback.register(app)
+backup.register(app)
 settings.register(app)

@@ -136,7 +136,7 @@ def stamped(
     ).fetchone()
     if not known:
         return None
-    rows = connection.execute(f"SELECT version_num FROM {quoted(version_table)}")  # noqa: S608
+    rows = connection.execute(f"SELECT version_num FROM {quoted(version_table)}")
     return tuple(sorted(str(row[0]) for row in rows if row[0] is not None))
 
 
@@ -220,7 +220,7 @@ def quoted(name: str) -> str:
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:
-    sql = f"SELECT count(*) FROM {quoted(table)}"  # noqa: S608 the name comes from the schema
+    sql = f"SELECT count(*) FROM {quoted(table)}"
     return int(connection.execute(sql).fetchone()[0])
 
 
