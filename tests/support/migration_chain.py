@@ -73,7 +73,9 @@ def foreign_keys(on: bool) -> Iterator[None]:
     """Every SQLAlchemy connection meanwhile has foreign keys on (or off)."""
 
     def switch(connection: Any, _record: Any) -> None:
-        connection.execute(f"PRAGMA foreign_keys = {int(on)}").close()
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA foreign_keys = {int(on)}")
+        cursor.close()
 
     event.listen(Engine, "connect", switch)
     try:
