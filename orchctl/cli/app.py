@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchctl import __version__
-from orchctl.cli import backup, rollback, settings, status, upgrade
+from orchctl.cli import backup, rehearse, rollback, settings, status, upgrade
 from orchctl.cli.invocation import begin
 from orchctl.output import Output
 
@@ -67,6 +67,7 @@ def main(
 
 status.register(app)
 upgrade.register(app)
+rehearse.register(app)
 rollback.register(app)
 backup.register(app)
 settings.register(app)

@@ -125,6 +125,8 @@ def run_plan(
     from orchctl.upgrade.execute import execute
 
     report = execute(settings, plan, listener(invocation.output))
+    if not report.revisions:  # somebody else did it while we waited for the lock
+        return _nothing_to_do(invocation, report.database, report.after)
     return invocation.output.result(
         report_object(report), lambda: invocation.output.line(_summary(report))
     )

@@ -155,7 +155,12 @@ class _Run:
                 )
             self._listener.step(f"Snapshot {snapshot.id} ({snapshot.path})")
         self._snapshot = snapshot
-        self._kept = Safekeeping(self._settings, guard, snapshot, self._plan)
+        before = snapshot.path if snapshot else self._database_in_wal(guard)
+        self._kept = Safekeeping(self._settings, guard, before, self._plan)
+
+    def _database_in_wal(self, guard: GuardedConnection) -> Path | None:
+        mode = guard.real.execute("PRAGMA journal_mode").fetchone()[0]
+        return self._plan.database if self._plan.exists and mode == "wal" else None
 
     def _check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
         if self._kept is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database.inspect import Violation, row_counts
@@ -17,7 +18,6 @@ from orchctl.upgrade.proof import (
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
-    from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.connection import GuardedConnection
     from orchctl.upgrade.plan import UpgradePlan
 
@@ -28,7 +28,9 @@ class Safekeeping:
     Args:
         settings: The run's settings: how close the proof is, what loss is declared.
         guard: The upgrade's connection, its transaction begun, nothing written.
-        snapshot: The snapshot taken under that transaction; None when there is none.
+        before: A file with the state before: the snapshot taken under that transaction, or in WAL
+            mode the database itself, whose committed state a second attachment still sees. None
+            when there is none; then rows can only be counted.
         plan: What runs.
 
     Attributes:
@@ -40,14 +42,14 @@ class Safekeeping:
         self,
         settings: Settings,
         guard: GuardedConnection,
-        snapshot: Snapshot | None,
+        before: Path | None,
         plan: UpgradePlan,
     ) -> None:
         self._allowed = settings.allow_loss
         self._accept_drops = plan.accept_drops
-        self._snapshot = snapshot
+        self._before = before
         self._commit_guard = CommitGuard(guard.real)
-        self.level = _level(settings, snapshot, plan.size)
+        self.level = _level(settings, before, plan.size)
         self.proof: RowProof | None = None
         self._counts = row_counts(guard.real) if self.level == "counts" else {}
 
@@ -87,18 +89,18 @@ class Safekeeping:
             raise refuse_losses(losses)
 
     def _prove(self, guard: GuardedConnection) -> RowProof:
-        if self._snapshot is None:
+        if self._before is None:
             own = dict.fromkeys(guard.version_tables, 0)
             return prove_counts(self._counts | own, row_counts(guard.real) | own)
         if not _attached(guard.real):
-            guard.attach(self._snapshot.path, BEFORE)
+            guard.attach(self._before, BEFORE)
         return prove(guard.real, guard.writes, self.level, ignore=guard.version_tables)
 
 
-def _level(settings: Settings, snapshot: Snapshot | None, size: int) -> str:
+def _level(settings: Settings, before: Path | None, size: int) -> str:
     if settings.proof in ("off", "counts"):
         return settings.proof
-    if snapshot is None:
+    if before is None:
         return "counts"  # there is no state before to compare with
     if settings.proof == "auto":
         return "full" if size <= settings.proof_full_size else "keys"

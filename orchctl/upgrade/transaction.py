@@ -236,6 +236,7 @@ class Transaction:
             if self._instead is not None:
                 stands_for, real = real, sqlite3.connect(self._instead, check_same_thread=False)
                 real.isolation_level = None
+                real.execute("PRAGMA synchronous=OFF").close()  # a copy need not outlive a crash
             begin(real, self._file, self._settings.lock_timeout)
             self._guard = GuardedConnection(real, self._refuse, self._settle, stands_for)
         # SQLAlchemy keeps the DBAPI connection in two places: the one handed out, and the pool's
