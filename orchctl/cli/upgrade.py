@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Backup = Annotated[
     bool | None, typer.Option("--backup/--no-backup", help="Take a snapshot first (default).")
 ]
+Rehearse = Annotated[
+    bool | None,
+    typer.Option("--rehearse/--no-rehearse", help="Run on a copy of the snapshot first (default)."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")]
 Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
 AllowLoss = Annotated[
@@ -43,6 +47,7 @@ def upgrade(
     context: typer.Context,
     revision: Annotated[str, typer.Argument(help="Where to: head, +1, an id …")] = "head",
     backup: Backup = None,
+    rehearse: Rehearse = None,
     dry_run: DryRun = False,
     sql: Sql = False,
     allow_loss: AllowLoss = None,
@@ -55,6 +60,7 @@ def upgrade(
         context,
         as_json,
         backup=backup,
+        rehearse=rehearse,
         lock_timeout=lock_timeout,
         allow_loss=allow_loss or None,
         proof=proof,
@@ -72,6 +78,7 @@ def downgrade(
     context: typer.Context,
     revision: Annotated[str, typer.Argument(help="Where to: -1, an id, base …")],
     backup: Backup = None,
+    rehearse: Rehearse = None,
     dry_run: DryRun = False,
     sql: Sql = False,
     allow_loss: AllowLoss = None,
@@ -85,6 +92,7 @@ def downgrade(
         context,
         as_json,
         backup=backup,
+        rehearse=rehearse,
         lock_timeout=lock_timeout,
         allow_loss=allow_loss or None,
         proof=proof,

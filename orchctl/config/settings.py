@@ -56,6 +56,7 @@ class Settings:
         snapshot_directory: Where snapshots go; None means `backups/` beside the database.
         lock_timeout: Seconds to wait for whoever holds the database.
         backup: Whether `upgrade` and `downgrade` take a snapshot first.
+        rehearse: Whether `upgrade` and `downgrade` run on a copy first; needs the snapshot.
         proof: How closely the rows are compared before a commit: `full`, `keys`, `counts`, `off`;
             `auto` is `full` up to `proof_full_size`, `keys` above.
         proof_full_size: Bytes of database up to which `auto` means `full`.
@@ -72,6 +73,7 @@ class Settings:
     snapshot_directory: Path | None
     lock_timeout: float
     backup: bool
+    rehearse: bool
     proof: str
     proof_full_size: int
     allow_loss: tuple[str, ...]
@@ -100,6 +102,7 @@ KEYS = (
     _Key("snapshot-directory", "path", None),
     _Key("lock-timeout", "duration", 30.0),
     _Key("backup", "boolean", True),
+    _Key("rehearse", "boolean", True),
     _Key("proof", "proof", "auto"),
     _Key("proof-full-size", "count", 2 << 30),
     _Key("allow-loss", "list", ()),
@@ -160,6 +163,7 @@ def load(
         snapshot_directory=_directory(values["snapshot-directory"], origins, folder, file),
         lock_timeout=values["lock-timeout"],
         backup=values["backup"],
+        rehearse=values["rehearse"],
         proof=values["proof"],
         proof_full_size=values["proof-full-size"],
         allow_loss=values["allow-loss"],

@@ -7,17 +7,16 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
-from orchctl.snapshots.take import take
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Entry, Journal
-from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.safekeeping import Safekeeping
+from orchctl.upgrade.starting_point import StartingPoint
 from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
 
 if TYPE_CHECKING:
@@ -112,51 +111,55 @@ class _Run:
         self._began = time.monotonic()
         self._journal = Journal(plan.snapshot_directory, plan.database)
         self._kept: Safekeeping | None = None
-        self._snapshot: Snapshot | None = None
 
     def run(self) -> RunReport:
-        """Preflight, transaction, confirmation, journal."""
-        plan = self._plan
-        for warning in preflight(plan):
+        """Preflight, rehearsal, transaction, confirmation, journal."""
+        for warning in preflight(self._plan):
             self._listener.warning(warning)
-        hooks = Hooks(locked=self._locked, step=self._listener.running, check=self._check)
-        transaction = Transaction(self._settings, plan.database, plan.direction, plan.target, hooks)
-        try:
-            outcome = transaction.run()
-        except BaseException as error:
-            self._failed(error)
-            raise
-        report = self._report(outcome)
-        if outcome.applied:
+        with StartingPoint(self._settings, self._plan, self._listener) as start:
             try:
-                self._confirm(outcome)
-                self._record(report)
-            except KeyboardInterrupt as error:
-                raise Interrupted(
-                    "Interrupted while the result was being confirmed",
-                    state=f"The {plan.direction} is done and committed",
-                    hint="orchctl status",
-                ) from error
+                if self._plan.backup and self._settings.rehearse:
+                    self._rehearse(start)
+                outcome = self._transaction(start)
+            except BaseException as error:
+                self._failed(error, start.snapshot)
+                raise
+            report = self._report(outcome, start.snapshot)
+        if outcome.applied:
+            self._keep(outcome, report)
         return report
 
-    def _locked(self, guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
-        """Under the write lock, nothing written: the snapshot is just what the run starts from."""
-        snapshot = None
-        if self._plan.backup:
-            with self._listener.bar("Snapshot") as progress:
-                snapshot = take(
-                    self._plan.database,
-                    self._plan.snapshot_directory,
-                    reason=f"pre-{self._plan.direction}",
-                    version_table=self._plan.version_table,
-                    chain=chain_manifest(self._settings),
-                    progress=progress,
-                    beside=True,
-                )
-            self._listener.step(f"Snapshot {snapshot.id} ({snapshot.path})")
-        self._snapshot = snapshot
-        before = snapshot.path if snapshot else self._database_in_wal(guard)
-        self._kept = Safekeeping(self._settings, guard, before, self._plan)
+    def _rehearse(self, start: StartingPoint) -> None:
+        from orchctl.upgrade.rehearsal import copy_of, rehearse
+
+        snapshot = start.take_early()
+        quiet = replace(self._listener, running=lambda _: None)
+        with copy_of(self._plan, quiet, snapshot.path) as copy:
+            rehearsal = rehearse(self._settings, self._plan, copy, quiet)
+        count = len(rehearsal.revisions)
+        self._listener.step(f"Rehearsed on a copy: {count} revisions in {rehearsal.seconds:.2f}s")
+
+    def _transaction(self, start: StartingPoint) -> Outcome:
+        plan = self._plan
+
+        def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
+            snapshot = start.settle()
+            before = snapshot.path if snapshot else self._database_in_wal(guard)
+            self._kept = Safekeeping(self._settings, guard, before, plan)
+
+        hooks = Hooks(locked=locked, step=self._listener.running, check=self._check)
+        return Transaction(self._settings, plan.database, plan.direction, plan.target, hooks).run()
+
+    def _keep(self, outcome: Outcome, report: RunReport) -> None:
+        try:
+            self._confirm(outcome, report.snapshot)
+            self._record(report)
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                "Interrupted while the result was being confirmed",
+                state=f"The {self._plan.direction} is done and committed",
+                hint="orchctl status",
+            ) from error
 
     def _database_in_wal(self, guard: GuardedConnection) -> Path | None:
         mode = guard.real.execute("PRAGMA journal_mode").fetchone()[0]
@@ -167,7 +170,7 @@ class _Run:
             self._kept.check(guard, declared)
             self._listener.step(self._kept.told)
 
-    def _confirm(self, outcome: Outcome) -> None:
+    def _confirm(self, outcome: Outcome, snapshot: Snapshot | None) -> None:
         known = self._kept.violations if self._kept else frozenset()
         wrong = confirm(
             self._plan.database,
@@ -180,7 +183,7 @@ class _Run:
             self._listener.step("Confirmed through a fresh connection")
             return
         message = f"{self._plan.database} is not what the {self._plan.direction} left: {wrong}"
-        if self._snapshot is None:
+        if snapshot is None:
             raise UpgradeFailed(
                 message,
                 code="not-confirmed",
@@ -189,27 +192,27 @@ class _Run:
             )
         from orchctl.snapshots.restore import restore
 
-        restore(self._snapshot, self._plan.database, timeout=self._settings.lock_timeout)
+        restore(snapshot, self._plan.database, timeout=self._settings.lock_timeout)
         raise UpgradeRestored(
             message,
             code="not-confirmed",
-            state=f"Snapshot {self._snapshot.id} was put back",
+            state=f"Snapshot {snapshot.id} was put back",
             hint="orchctl status shows where the database is",
         )
 
-    def _failed(self, error: BaseException) -> None:
+    def _failed(self, error: BaseException, snapshot: Snapshot | None) -> None:
         """Leave nothing behind that was not there, and write the story down."""
         plan = self._plan
         if not plan.exists:
             _remove_empty(plan.database)
-        if self._kept is None or not plan.snapshot_directory.is_dir():
+        if (self._kept is None and snapshot is None) or not plan.snapshot_directory.is_dir():
             return  # nothing was tried
         entry = Entry(
             event=plan.direction,
             database=str(plan.database),
             before=plan.before,
             after=plan.before,
-            snapshot=self._snapshot.id if self._snapshot else None,
+            snapshot=snapshot.id if snapshot else None,
             ok=False,
             error=_told(error),
             seconds=round(time.monotonic() - self._began, 3),
@@ -217,14 +220,14 @@ class _Run:
         with contextlib.suppress(OSError):  # the run's own error matters more than its record
             self._journal.append(entry)
 
-    def _report(self, outcome: Outcome) -> RunReport:
+    def _report(self, outcome: Outcome, snapshot: Snapshot | None) -> RunReport:
         return RunReport(
             direction=self._plan.direction,
             database=self._plan.database,
             before=outcome.before,
             after=outcome.after,
             revisions=tuple((step.revision, step.seconds) for step in outcome.applied),
-            snapshot=self._snapshot,
+            snapshot=snapshot,
             seconds=time.monotonic() - self._began,
             deferred_commits=outcome.deferred_commits,
             proof=self._kept.proof if self._kept else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database.inspect import inspect
+from orchctl.snapshots.catalog import default_directory
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -91,7 +92,7 @@ def plan_run(
 
 def snapshot_directory(settings: Settings, file: Path) -> Path:
     """Where the snapshots of a database are: the setting, else `backups/` beside it."""
-    return settings.snapshot_directory or file.parent / "backups"
+    return settings.snapshot_directory or default_directory(file)
 
 
 def find_steps(
