@@ -93,7 +93,7 @@ def build(
         raise FileExistsError(f"{path} is there already")
     path.parent.mkdir(parents=True, exist_ok=True)
     migrate(path)
-    chance = random.Random(seed)  # noqa: S311 - rows of a demo
+    chance = random.Random(seed)
     rows = {
         "providers": [provider(chance, n) for n in range(1, providers + 1)],
         "models": [model(chance, n) for n in range(1, models + 1)],
