@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -224,6 +225,12 @@ def seconds_text(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f}s"
     return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"
+
+
+def path_text(path: Path) -> str:
+    """A path for people: relative to the working folder when it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _can_encode(stream: TextIO) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchctl.cli.invocation import Invocation, Json, begin, listener
-from orchctl.output import bytes_text, seconds_text
+from orchctl.output import bytes_text, path_text, seconds_text
 
 if TYPE_CHECKING:
     from orchctl.upgrade.comparison import TableChange
@@ -108,7 +108,7 @@ def _draw(invocation: Invocation, found: Rehearsal) -> None:
         output.table(("table", "before", "after", "inserted", "deleted", "updated"), numbers)
     output.line()
     output.line(
-        f"{found.plan.database} would go to {found.plan.target} in about "
+        f"{path_text(found.plan.database)} would go to {found.plan.target} in about "
         f"{seconds_text(found.seconds)}, needing {bytes_text(found.space)} beside it; "
         "it was not touched"
     )

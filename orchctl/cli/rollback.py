@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
-from orchctl.output import seconds_text
+from orchctl.output import path_text, seconds_text
 
 if TYPE_CHECKING:
     from orchctl.upgrade.rollback import RollbackPlan, RollbackReport
@@ -95,8 +95,8 @@ def _object(report: RollbackReport) -> dict[str, Any]:
 
 def _draw_plan(invocation: Invocation, plan: RollbackPlan) -> None:
     line = invocation.output.line
-    line(f"rollback {plan.database} from {_heads(plan.before)} to {_heads(plan.after)}")
-    line(f"  snapshot of the present into {plan.snapshot_directory}")
+    line(f"rollback {path_text(plan.database)} from {_heads(plan.before)} to {_heads(plan.after)}")
+    line(f"  snapshot of the present into {path_text(plan.snapshot_directory)}")
     line(f"  restore {plan.snapshot.id} ({plan.snapshot.reason}, {plan.snapshot.created_at})")
     for table, rows in plan.written.items():
         line(f"  would discard: {table} {rows:+d} rows", "yellow")
@@ -108,7 +108,7 @@ def _draw_plan(invocation: Invocation, plan: RollbackPlan) -> None:
 def _summary(report: RollbackReport) -> str:
     plan = report.plan
     return (
-        f"{plan.database}: {_heads(plan.before)} -> {_heads(plan.after)}, snapshot "
+        f"{path_text(plan.database)}: {_heads(plan.before)} -> {_heads(plan.after)}, snapshot "
         f"{plan.snapshot.id} is back ({seconds_text(report.seconds)}); "
         f"what was there before is {report.put_aside.id}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from orchctl.cli.invocation import Json, begin
-from orchctl.output import bytes_text
+from orchctl.output import bytes_text, path_text
 
 if TYPE_CHECKING:
     from orchctl.upgrade.status import Status
@@ -48,7 +48,7 @@ def _object(status: Status) -> dict[str, Any]:
 
 def _fields(status: Status) -> list[tuple[str, str]]:
     facts = status.facts
-    where = f"{facts.path}"
+    where = f"{path_text(facts.path)}"
     size = f"{bytes_text(facts.size)}, {facts.journal_mode}" if facts.exists else "not there yet"
     pending = [f"{id_} {text}".strip() for id_, text in status.pending]
     rows = [("database", where), ("", size), ("revision", _revision(status))]

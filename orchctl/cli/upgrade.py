@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
-from orchctl.output import bytes_text, seconds_text
+from orchctl.output import bytes_text, path_text, seconds_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,7 +148,7 @@ def _agreed(invocation: Invocation, plan: UpgradePlan) -> bool:
     losses = downgrade_losses(plan)
     if not losses:
         return False
-    question = f"Downgrading {plan.database} to {plan.target}: {'; '.join(losses)}"
+    question = f"Downgrading {path_text(plan.database)} to {plan.target}: {'; '.join(losses)}"
     if invocation.output.can_ask():
         if invocation.output.ask(f"{question}. Go on?"):
             return True
@@ -180,7 +180,8 @@ def _nothing_to_do(invocation: Invocation, file: Path, heads: tuple[str, ...]) -
     data = _object(file, heads, heads, [], None, 0.0)
     where = _joined(heads) or "base"
     invocation.output.result(
-        data, lambda: invocation.output.line(f"{file} is at {where} already; nothing to do")
+        data,
+        lambda: invocation.output.line(f"{path_text(file)} is at {where} already; nothing to do"),
     )
 
 
@@ -235,12 +236,14 @@ def _plan_object(plan: UpgradePlan) -> dict[str, Any]:
 def _draw_plan(invocation: Invocation, plan: UpgradePlan) -> None:
     output = invocation.output
     where = _joined(plan.before) or "base"
-    output.line(f"{plan.direction} {plan.database} from {where} to {plan.target}")
+    output.line(f"{plan.direction} {path_text(plan.database)} from {where} to {plan.target}")
     if not plan.steps:
         output.line("  nothing to do")
         return
     if plan.backup:
-        output.line(f"  snapshot ({bytes_text(plan.size)}) into {plan.snapshot_directory}")
+        output.line(
+            f"  snapshot ({bytes_text(plan.size)}) into {path_text(plan.snapshot_directory)}"
+        )
     for step in plan.steps:
         output.line(f"  {plan.direction} {step.revision}  {step.message}")
     output.line("Nothing was written.", "dim")
@@ -250,7 +253,7 @@ def _summary(report: RunReport) -> str:
     before, after = _joined(report.before) or "base", _joined(report.after) or "base"
     count = len(report.revisions)
     plural = "revision" if count == 1 else "revisions"
-    text = f"{report.database}: {before} -> {after} ({count} {plural}, "
+    text = f"{path_text(report.database)}: {before} -> {after} ({count} {plural}, "
     text += f"{seconds_text(report.seconds)})"
     return f"{text}; snapshot {report.snapshot.id}" if report.snapshot else text
 

@@ -6,20 +6,23 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from orchctl.database.inspect import row_counts
-from orchctl.database.open import writing
+from orchctl.database.open import reading, sidecars, writing
+from orchctl.errors import OrchctlError
 
 # Bytes of the first page that change without any row changing: write and read version (18, 19: the
-# journal mode), change counter (24-27), version-valid-for and SQLite's version (92-99).
+# journal mode), change counter (24-27), schema cookie (40-43, counted up by a backup),
+# version-valid-for and SQLite's version (92-99).
 # https://www.sqlite.org/fileformat2.html#the_database_header
 _PROGRAM = """
 import hashlib, sys
 digest = hashlib.sha256()
 with open(sys.argv[1], "rb") as file:
     page = bytearray(file.read(100))
-    for start, end in ((18, 20), (24, 28), (92, 100)):
+    for start, end in ((18, 20), (24, 28), (40, 44), (92, 100)):
         page[start:end] = bytes(end - start)
     digest.update(page)
     while block := file.read(1 << 20):
@@ -28,14 +31,16 @@ print(digest.hexdigest())
 """
 
 
-def content_hash(path: Path) -> str | None:
+def content_hash(path: Path, *, untouched: bool = False) -> str | None:
     """SHA-256 of a database's pages, the same in every journal mode.
 
-    The WAL is first written back, so that the file alone is the content. The file is read by a
-    child process: closing a file drops this process's POSIX locks on it (SQLite's too).
+    What stands in the WAL counts: it is written back first, or, where nothing may be written, a
+    copy is made through SQLite. Files are read by a child process: closing one drops this
+    process's POSIX locks on it, SQLite's too.
 
     Args:
         path: An existing database.
+        untouched: Whether the database and its WAL must stay as they are.
 
     Returns:
         The hash, or None when it can't be told: somebody else is using the database just now.
@@ -43,15 +48,26 @@ def content_hash(path: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        connection = writing(path, timeout=1.0)
-        try:
+        if untouched:
+            return _hash_of_copy(path)
+        with contextlib.closing(writing(path, timeout=1.0)) as connection:
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        finally:
-            connection.close()
-    except sqlite3.Error:
+    except (sqlite3.Error, OrchctlError):
         return None
-    if busy:
-        return None
+    return None if busy else _hash_of_file(path)
+
+
+def _hash_of_copy(path: Path) -> str | None:
+    if sidecars(path)["-wal"].exists():
+        with tempfile.TemporaryDirectory(prefix="orchctl-content-") as folder:
+            copy = Path(folder) / "copy.db"
+            with reading(path) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+            return _hash_of_file(copy)
+    return _hash_of_file(path)
+
+
+def _hash_of_file(path: Path) -> str | None:
     child = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _PROGRAM, str(path)],
         capture_output=True,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchctl.database import lock
-from orchctl.database.content import content_hash, counted
-from orchctl.database.inspect import inspect
+from orchctl.database.content import content_hash
+from orchctl.database.inspect import inspect, row_counts
+from orchctl.database.open import reading
 from orchctl.errors import Refused
 from orchctl.snapshots.catalog import Catalog
 from orchctl.upgrade.journal import Entry, Journal
@@ -161,7 +162,7 @@ def roll_back(
                 version_table=plan.version_table,
                 progress=progress,
             )
-        listener.step(f"Snapshot of the present: {put_aside.id} ({put_aside.path})")
+        listener.step(f"Snapshot of the present: {put_aside.id}")
         with listener.bar("Restore") as progress:
             restore(plan.snapshot, plan.database, timeout=settings.lock_timeout, progress=progress)
         listener.step(f"Restored {plan.snapshot.id}")
@@ -215,10 +216,11 @@ def _since(file: Path, undoes: Entry | None) -> tuple[bool | None, dict[str, int
     """Whether anything was written since a run, and how many rows came or went by table."""
     if undoes is None:
         return True, {}
-    content = content_hash(file)
+    content = content_hash(file, untouched=True)
     if content is not None and content == undoes.content:
         return False, {}
-    now = counted(file)
+    with reading(file) as connection:
+        now = row_counts(connection)
     names = sorted(set(now) | set(undoes.row_counts))
     differences = {name: now.get(name, 0) - undoes.row_counts.get(name, 0) for name in names}
     written = {name: rows for name, rows in differences.items() if rows}

@@ -106,10 +106,14 @@ class StartingPoint:
                 timeout=self._settings.lock_timeout,
                 source=source,
             )
-        self._listener.step(f"Snapshot {snapshot.id} ({snapshot.path})")
+        self._listener.step(f"Snapshot {snapshot.id} of revision {_heads(snapshot)}")
         return snapshot
 
     def _data_version(self) -> int | None:
         if self._watch is None:
             return None
         return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _heads(snapshot: Snapshot) -> str:
+    return ", ".join(snapshot.heads) or "base"
