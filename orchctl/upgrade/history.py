@@ -113,6 +113,26 @@ def find_revisions(settings: Settings, target: str) -> tuple[Revision, ...]:
     return chain.get(loaded_revisions(settings).locate(target) if found is None else found)
 
 
+def find_revision(settings: Settings, target: str) -> Revision:
+    """The one revision that a target names; raises as `find_revisions`."""
+    found = find_revisions(settings, target)
+    if len(found) != 1:
+        names = ", ".join(one.revision for one in found) or "no revision"
+        raise UsageError(
+            f"{target!r} names {names}, where one is needed",
+            code="multiple-heads" if found else "unknown-revision",
+            hint="orchctl history lists the revisions",
+        )
+    return found[0]
+
+
+def read_source(one: Revision) -> str | None:
+    """The text of a revision's file; None where it is compiled code."""
+    from orchctl.chain.source import decode
+
+    return decode(one.path.read_bytes()).text if one.path.suffix == ".py" else None
+
+
 def _applied(settings: Settings, chain: StaticRevisions | LoadedRevisions) -> Ids:
     _, stamped = read_stamp(settings)
     meant = {stamp: chain.resolve(stamp) for stamp in stamped}

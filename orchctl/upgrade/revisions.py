@@ -202,10 +202,10 @@ class LoadedRevisions:
     def _revision(self, script: Any) -> Revision:
         return Revision(
             revision=script.revision,
-            down_revisions=_ids(script.down_revision),
+            down_revisions=ids_of(script.down_revision),
             followers=tuple(sorted(script.nextrev)),
             branch_labels=tuple(sorted(script.branch_labels)),
-            depends_on=_ids(script.dependencies),
+            depends_on=ids_of(script.dependencies),
             docstring=script.longdoc,
             path=Path(script.path),
             is_effective_head=script.revision in self._effective,
@@ -262,7 +262,9 @@ def revision_error(error: Exception, target: str) -> UsageError:
         type(error.__cause__).__name__,
         ("unknown-revision", f"orchctl history lists the revisions; {target!r} names none of them"),
     )
-    return UsageError(one_line(error).rstrip("."), code=code, hint=hint)
+    # Alembic's command line only says "can't locate" of an id that several others begin with.
+    ambiguous = error.__cause__ if str(error.__cause__).startswith("Multiple revisions") else None
+    return UsageError(one_line(ambiguous or error).rstrip("."), code=code, hint=hint)
 
 
 # By the exception of alembic.script.revision that is behind a CommandError.
@@ -289,7 +291,8 @@ def _shown(end: Ids | str) -> str:
     return end if isinstance(end, str) else ",".join(end)
 
 
-def _ids(value: Any) -> Ids:
+def ids_of(value: Any) -> Ids:
+    """One id, several or none, the way Alembic keeps them."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
