@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from orchctl import __version__
-from orchctl.cli import backup, rehearse, rollback, settings, status, upgrade
+from orchctl.cli import (
+    authoring,
+    backup,
+    current,
+    listing,
+    rehearse,
+    rollback,
+    settings,
+    status,
+    upgrade,
+)
 from orchctl.cli.invocation import begin
 from orchctl.output import Output
 
@@ -70,4 +80,7 @@ upgrade.register(app)
 rehearse.register(app)
 rollback.register(app)
 backup.register(app)
+listing.register(app)
+current.register(app)
+authoring.register(app)
 settings.register(app)
