@@ -48,7 +48,8 @@ def reading(path: Path, *, timeout: float = READ_TIMEOUT) -> Iterator[sqlite3.Co
     be brief.
 
     Opens and closes the file: never while this process holds a connection to it (then
-    `reading_beside`).
+    `reading_beside`). Nor may the body open one for writing: SQLite shares the index of a WAL
+    between the connections of a process, and here it may be open for reading only.
 
     Args:
         path: The database; must exist. A file of zero bytes is an empty database.
