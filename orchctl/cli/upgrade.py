@@ -40,7 +40,8 @@ LockTimeout = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
     app.command("upgrade")(upgrade)
-    app.command("downgrade")(downgrade)
+    # `-1` is a revision here, not an option.
+    app.command("downgrade", context_settings={"ignore_unknown_options": True})(downgrade)
 
 
 def upgrade(

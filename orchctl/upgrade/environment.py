@@ -229,7 +229,28 @@ class _BelowWarning(logging.Filter):
 
 
 def resolve_error(error: BaseException, revision: str) -> OrchctlError:
-    """The error for a revision that the command line names and Alembic can't resolve."""
+    """The error for a revision that the command line names and Alembic can't resolve.
+
+    Args:
+        error: Alembic's CommandError, or the RevisionError that it was made from.
+        revision: The revision as typed.
+    """
+    from alembic.script.revision import MultipleHeads
+
+    cause = error.__cause__ or error
+    if isinstance(cause, MultipleHeads):
+        return UsageError(
+            f"{revision!r} could be any of several heads: {', '.join(sorted(cause.heads))}",
+            code="several-heads",
+            hint="orchctl upgrade heads takes them all, BRANCH@head or an id one of them; "
+            "orchctl merge heads joins them for good",
+        )
+    if "Multiple revisions start with" in str(cause):
+        return UsageError(
+            one_line(cause).rstrip("."),
+            code="ambiguous-revision",
+            hint="Type more of it; orchctl history lists the revisions",
+        )
     return UsageError(
         one_line(error).rstrip("."),
         code="unknown-revision",
