@@ -118,9 +118,12 @@ def read_manifest(path: Path, *, database: Path, identifier: str) -> Snapshot:
             note = f"written by a newer orchctl (manifest format {number}, known is {FORMAT})"
             return replace(unknown, note=note, format=number, size=_size(file))
         snapshot = _decoded(content, file)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return replace(unknown, note=f"its manifest is unreadable: {error!r}", size=_size(file))
-    return _compared(snapshot, identifier)
+    if snapshot.id != identifier:
+        note = f"its manifest is that of {snapshot.id}"
+        return replace(unknown, note=note, size=_size(file))
+    return _compared(snapshot)
 
 
 def update(snapshot: Snapshot, change: Callable[[Snapshot], Snapshot]) -> Snapshot:
@@ -213,7 +216,7 @@ def _decoded(content: dict[str, Any], file: Path) -> Snapshot:
     )
 
 
-def _compared(snapshot: Snapshot, identifier: str) -> Snapshot:
+def _compared(snapshot: Snapshot) -> Snapshot:
     """The snapshot, damaged when its file isn't what the manifest tells."""
     try:
         size = snapshot.path.stat().st_size
@@ -222,9 +225,6 @@ def _compared(snapshot: Snapshot, identifier: str) -> Snapshot:
     if size != snapshot.size:
         note = f"its file has {size} bytes instead of {snapshot.size}"
         return replace(snapshot, status="damaged", note=note)
-    if snapshot.id != identifier:
-        note = f"its manifest is that of {snapshot.id}"
-        return replace(snapshot, id=identifier, status="damaged", note=note)
     return snapshot
 
 
