@@ -12,6 +12,7 @@ import typer
 
 from orchctl.cli.app import app
 from orchctl.cli.invocation import Invocation
+from orchctl.config import masked_url
 from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
 
 
@@ -45,7 +46,7 @@ def _report(error: BaseException, invocation: Invocation) -> int:
     if invocation.output.debug and not isinstance(error, (SystemExit, typer.Exit)):
         import traceback
 
-        traceback.print_exception(error)
+        sys.stderr.write(masked_url("".join(traceback.format_exception(error))))
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else ExitCode.NEGATIVE
     if isinstance(error, BrokenPipeError):
@@ -56,6 +57,7 @@ def _report(error: BaseException, invocation: Invocation) -> int:
         sys.stderr.write(f"{error}\n")
         return ExitCode.USAGE
     known = _known(error)
+    known.message = masked_url(known.message)
     invocation.output.error(known)
     return known.exit_code
 

@@ -200,9 +200,15 @@ def described(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 def masked_url(url: str) -> str:
-    """The URL with its password, and any secret-looking query value, replaced by ***."""
-    url = re.sub(r"(://[^:/@]*):([^@]*)@", r"\1:***@", url, count=1)
-    return re.sub(r"([?&][^=&]*(?:pass|key|secret|token)[^=&]*)=[^&]*", r"\1=***", url, flags=re.I)
+    """A URL, or a text with URLs in it, without passwords and secret-looking query values.
+
+    Each is replaced by ***.
+    """
+    url, found = re.subn(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", url)
+    if not found:  # a password with a blank in it
+        url = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url, count=1)
+    secret = r"([?&][^=&\s]*(?:pass|key|secret|token)[^=&\s]*)=[^&\s]*"
+    return re.sub(secret, r"\1=***", url, flags=re.IGNORECASE)
 
 
 def parse_duration(text: str) -> float:
