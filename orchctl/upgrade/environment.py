@@ -13,7 +13,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -120,20 +120,24 @@ def open_script(settings: Settings) -> tuple[Config, ScriptDirectory]:
 def learn_target(settings: Settings) -> Target:
     """Run env.py up to `context.configure()` and see which database its connection is to.
 
-    Nothing is read from or written to that database by us; a file that env.py's connecting
-    brought into being, and that is still empty, is removed again.
+    Nothing is read from or written to that database by us, and none is created.
 
     Raises:
         ConfigurationError: env.py fails, or never configures a connection.
     """
     from alembic.runtime.environment import EnvironmentContext
 
+    from orchctl.upgrade.absent_files import AbsentFiles
+
     config, script = open_script(settings)
     targets: list[Target] = []
+    absent = AbsentFiles()
 
     def configure(connection: Any = None, **_: Any) -> None:
         if connection is not None:
-            targets.append(target_of(connection))
+            found = target_of(connection)
+            missing = absent.file_of(connection.connection.dbapi_connection)
+            targets.append(replace(found, file=missing or found.file))
         raise _Learned
 
     context = EnvironmentContext(config, script, fn=lambda rev, context: [])
@@ -141,7 +145,7 @@ def learn_target(settings: Settings) -> Target:
     setattr(context, "configure", configure)  # noqa: B010
     with foreign_code("env.py"):
         try:
-            with context:
+            with absent, context:
                 script.run_env()
         except _Learned:
             pass

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchctl.database.failure import explain
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed
+from orchctl.upgrade.absent_files import AbsentFiles
 from orchctl.upgrade.connection import GuardedConnection, State
 from orchctl.upgrade.environment import (
     environment_failed,
@@ -134,6 +135,7 @@ class Transaction:
         self._progress = _Progress()
         self._alembic: Any = None
         self._script: Any = None
+        self._absent = AbsentFiles(but=None if instead else file)
 
     def run(self) -> Outcome:
         """Run env.py and, through it, the revisions; commit once.
@@ -159,7 +161,7 @@ class Transaction:
         setattr(context, "configure", self._configure)  # noqa: B010
         setattr(context, "run_migrations", self._run_migrations)  # noqa: B010
         try:
-            with quiet_alembic(), contextlib.redirect_stdout(sys.stderr), context:
+            with quiet_alembic(), contextlib.redirect_stdout(sys.stderr), self._absent, context:
                 self._script.run_env()
         except BaseException as error:  # noqa: BLE001
             self._give_up(error)
@@ -247,7 +249,7 @@ class Transaction:
     def _require_this_file(self, connection: Any, real: Any) -> None:
         if connection.dialect.name != "sqlite":
             raise wrong_database(self._script.env_py_location, self._file, connection.engine.url)
-        opened = main_file(real)
+        opened = str(self._absent.file_of(real) or main_file(real))
         if not opened or not same_file(Path(opened), self._file):
             raise wrong_database(self._script.env_py_location, self._file, opened or ":memory:")
 
