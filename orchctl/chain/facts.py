@@ -162,7 +162,7 @@ def _mistyped(name: str, value: Value, place: tuple[int, int]) -> Problem:
         f"{name} holds {_shown(value)}, where Alembic takes {_EXPECTED[name]}",
         *place,
         suggestion=_WRITE[name],
-        alembic=_SAID[name],
+        alembic=_said(name, value),
     )
 
 
@@ -178,12 +178,20 @@ _WRITE = {
     "branch_labels": "Write the label as a string, or None",
     "depends_on": "Write the id as a string, or None",
 }
-_SAID = {
-    "revision": "a TypeError, or (for an empty id) nothing: the revision never runs",
-    "down_revision": "a KeyError",
-    "branch_labels": "TypeError: sequence item 0: expected str instance",
-    "depends_on": "a KeyError",
-}
+
+
+def _said(name: str, value: Value) -> str:
+    """What Alembic 1.20 makes of a value of the wrong type."""
+    held = value.value if isinstance(value, Constant) else ()
+    if name == "revision":
+        if held == "":
+            return "nothing: the revision never runs"
+        if held is None or isinstance(held, int | float | complex):
+            return f"TypeError: {type(held).__name__!r} object is not iterable"
+        return "revision identifier … is not a string"
+    if name == "branch_labels":
+        return "TypeError: sequence item 0: expected str instance, when the heads are listed"
+    return f"KeyError: {_shown(value) if held != '' else repr('')}"
 
 
 def _shown(value: Value) -> str:

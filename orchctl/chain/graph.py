@@ -98,7 +98,7 @@ class Graph:
     def _known_dependencies(self, id_: str) -> tuple[str, ...]:
         found = []
         for name in self.revisions[id_].depends_on:
-            target = name if name in self.revisions else self.labels.get(name)
+            target = self.target_of(name)
             if target is None:
                 self.missing_dependencies.append((id_, name))
             else:
@@ -112,6 +112,10 @@ class Graph:
         for id_, dependencies in self._dependencies.items():
             for dependency in dependencies:
                 self._dependents[dependency].append(id_)
+
+    def target_of(self, dependency: str) -> str | None:
+        """The id that a `depends_on` names: an id or a label, never the start of one."""
+        return dependency if dependency in self.revisions else self.labels.get(dependency)
 
     def parents(self, id_: str) -> tuple[str, ...]:
         """The parents of a revision that exist."""

@@ -28,20 +28,26 @@ def newest_first(
     waiting = {id_: len(followers[id_]) for id_ in todo}
     position = {id_: place for place, id_ in enumerate(file_order)}
     tips = sorted(todo.intersection(targets), key=position.__getitem__)
+    seen = set(tips)
+    # A branch point is turned away from once for each of its branches: look up from it only once.
+    above: dict[str, set[str]] = {}
     order: list[str] = []
     current = 0
     while tips:
         tip = tips[current]
         if waiting[tip]:
-            above = _above(tip, followers, todo)
-            current = next(place for place, other in enumerate(tips) if other in above)
+            if tip not in above:
+                above[tip] = _above(tip, followers)
+            current = next(place for place, one in enumerate(tips) if one in above[tip])
             continue
         order.append(tip)
         todo.discard(tip)
+        above.pop(tip, None)
         below = [id_ for id_ in steps[tip] if id_ in followers]
         for id_ in below:
             waiting[id_] -= 1
-        fresh = [id_ for id_ in below if id_ in todo and id_ not in tips]
+        fresh = [id_ for id_ in below if id_ not in seen]
+        seen.update(fresh)
         if fresh:
             tips[current] = fresh[0]
             tips.extend(fresh[1:])
@@ -60,13 +66,13 @@ def _followers(ids: Collection[str], steps: Steps) -> dict[str, list[str]]:
     return followers
 
 
-def _above(id_: str, followers: Mapping[str, Iterable[str]], todo: Collection[str]) -> set[str]:
-    """What is still to come and stands above a revision."""
+def _above(id_: str, followers: Mapping[str, Iterable[str]]) -> set[str]:
+    """What stands above a revision."""
     above: set[str] = set()
     stack = list(followers[id_])
     while stack:
         other = stack.pop()
-        if other in todo and other not in above:
+        if other not in above:
             above.add(other)
             stack.extend(followers[other])
     return above

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -72,8 +73,10 @@ def revision_paths(
 
 def _folders(location: Path, recursive: bool) -> Iterator[str]:
     root = os.path.realpath(location)
+    if not _is_folder(root):
+        return
     if not recursive:
-        yield from [root] if os.path.isdir(root) else []  # noqa: PTH112
+        yield root
         return
     for folder, inside, _ in os.walk(root):
         if not folder.endswith("__pycache__"):
@@ -81,14 +84,29 @@ def _folders(location: Path, recursive: bool) -> Iterator[str]:
             inside.sort()
 
 
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unlistable(path, error) from error
+
+
+def _unlistable(folder: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The folder {folder} cannot be listed: {error.strerror}",
+        code="versions-unreadable",
+        hint=f"ls -ld {folder} shows whose it is",
+    )
+
+
 def _listed(folder: str, sourceless: bool) -> list[tuple[str, bool]]:
     try:
         with os.scandir(folder) as entries:
             found = sorted((item.name, item.is_symlink()) for item in entries if not item.is_dir())
     except OSError as error:
-        raise ConfigurationError(
-            f"The folder {folder} cannot be listed: {error.strerror}", code="versions-unreadable"
-        ) from error
+        raise _unlistable(folder, error) from error
     cache = os.path.join(folder, "__pycache__")  # noqa: PTH118
     if sourceless and os.path.isdir(cache):  # noqa: PTH112
         names = {name.partition(".")[0] for name, _ in found}

@@ -114,7 +114,7 @@ def _described(
     whole: bool,
 ) -> RevisionFile:
     values = _values(body)
-    legacy = _LEGACY_NAME.match(path.name) if "revision" not in values else None
+    legacy = _LEGACY_NAME.match(path.name) if whole and "revision" not in values else None
     facts = {name: read_fact(name, values.get(name), source) for name in NAMES}
     missing = set() if legacy is None else {"revision"}
     problems = [problem for fact in facts.values() for problem in fact.problems]

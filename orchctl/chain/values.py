@@ -8,7 +8,7 @@ Whatever needs more than that is `Computed`: said to be unknown, never guessed.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -109,15 +109,33 @@ def _condition(statement: ast.If, scope: dict[str, Value]) -> None:
 
 
 def _attempt(statement: ast.Try, scope: dict[str, Value]) -> None:
-    handlers = [handler.body for handler in statement.handlers]
-    _run_either(scope, statement, [*statement.body, *statement.orelse], *handlers)
+    body = [*statement.body, *statement.orelse]
+    # A handler may start after any part of the body.
+    interrupted = {**scope, **_unsettled(statement.body, statement)}
+    outcomes = [_ran(body, scope)]
+    outcomes += [_ran(handler.body, interrupted) for handler in statement.handlers]
+    _merge(scope, statement, outcomes)
     _run(statement.finalbody, scope)
 
 
 def _repeated(statement: ast.For | ast.AsyncFor | ast.While, scope: dict[str, Value]) -> None:
-    if not isinstance(statement, ast.While):
-        _bind(statement.target, Computed(statement), scope)
-    _run_either(scope, statement, [*statement.body, *statement.orelse], statement.orelse)
+    # What one round leaves behind, the next one may read.
+    scope.update(_unsettled([statement], statement))
+    _run(statement.orelse, scope)
+
+
+def _unsettled(body: Iterable[ast.stmt], origin: ast.stmt) -> dict[str, Value]:
+    """Every name that the statements bind or delete, as unknown."""
+    names: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                names.add(node.id)
+            elif isinstance(node, ast.alias):
+                names.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(node.name)
+    return {name: Computed(origin) for name in names}
 
 
 def _chosen(statement: ast.Match, scope: dict[str, Value]) -> None:
@@ -133,18 +151,24 @@ def _entered(statement: ast.With | ast.AsyncWith, scope: dict[str, Value]) -> No
 
 def _run_either(scope: dict[str, Value], origin: ast.stmt, *bodies: Sequence[ast.stmt]) -> None:
     """Run each body on a copy; what they don't agree on is unknown."""
-    results = []
-    for body in bodies:
-        copy = dict(scope)
-        _run(body, copy)
-        results.append(copy)
-    first, *others = results
-    for name in dict.fromkeys(name for result in results for name in result):
+    _merge(scope, origin, [_ran(body, scope) for body in bodies])
+
+
+def _ran(body: Iterable[ast.stmt], scope: Mapping[str, Value]) -> dict[str, Value]:
+    copy = dict(scope)
+    _run(body, copy)
+    return copy
+
+
+def _merge(
+    scope: dict[str, Value], origin: ast.stmt, outcomes: Sequence[Mapping[str, Value]]
+) -> None:
+    scope.clear()
+    first, *others = outcomes
+    for name in dict.fromkeys(name for outcome in outcomes for name in outcome):
         value = first.get(name)
         agreed = value is not None and all(_same(value, other.get(name)) for other in others)
         scope[name] = value if value is not None and agreed else Computed(origin)
-    for name in [name for name in scope if not any(name in result for result in results)]:
-        del scope[name]
 
 
 def _defined(
