@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from orchctl.upgrade.statements import Kind, classify
+from orchctl.upgrade.statements import Kind, classify, dropped_object
 from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
@@ -124,9 +124,7 @@ class GuardedConnection:
     def commit(self) -> None:
         """What was done so far can't be rolled back by a revision any more; nothing is kept yet."""
         if self.state is State.OPEN:
-            self.require_transaction()
-            self._control(f"RELEASE {_SAVEPOINT}")
-            self._control(f"SAVEPOINT {_SAVEPOINT}")
+            self.fasten()
             self.deferred_commits += 1
 
     def rollback(self) -> None:
@@ -192,6 +190,8 @@ class GuardedConnection:
         kind = classify(sql)
         if kind is Kind.PLAIN:
             self.statement = sql
+            if (dropped := dropped_object(sql)) is not None:
+                self.writes.dropped_by_name.add(dropped)
             return True
         if kind is Kind.COMMIT:
             self.commit()
@@ -204,6 +204,12 @@ class GuardedConnection:
         elif kind is not Kind.BEGIN:
             self._refuse(kind, sql)
         return False
+
+    def fasten(self) -> None:
+        """Put what was done so far out of the reach of later rollbacks of env.py."""
+        self.require_transaction()
+        self._control(f"RELEASE {_SAVEPOINT}")
+        self._control(f"SAVEPOINT {_SAVEPOINT}")
 
     def attach(self, file: Path, schema: str) -> None:
         """Attach another database file for reading, which revisions themselves may not.

@@ -179,8 +179,8 @@ def main_file(dbapi: Any) -> str:
 
 @contextlib.contextmanager
 def foreign_code(what: str) -> Iterator[None]:
-    """Run the user's code: its prints go to stderr, its failures become one clear error."""
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), quiet_alembic():
+    """Run the user's code quietly; its failures become one clear error."""
+    with quiet_foreign_code():
         try:
             yield
         except OrchctlError:
@@ -203,6 +203,17 @@ def environment_failed(what: str, error: BaseException) -> OrchctlError:
         state="The database is untouched",
         hint="orchctl --debug shows where",
     )
+
+
+@contextlib.contextmanager
+def quiet_foreign_code() -> Iterator[None]:
+    """Keep env.py's and the revisions' prints off stdout, and their warnings off stderr.
+
+    stdout is the command's result, and with --json stderr is nothing but an error's JSON.
+    """
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), quiet_alembic():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager
@@ -262,13 +273,13 @@ def resolve_error(error: BaseException, revision: str) -> OrchctlError:
     )
 
 
-def offline_sql(settings: Settings, direction: str, revision: str) -> str:
-    """The SQL of an upgrade or downgrade, as Alembic's `--sql` prints it.
+def offline_sql(settings: Settings, direction: str, revision: str | list[str]) -> str:
+    """The SQL of an upgrade, downgrade or stamp, as Alembic's `--sql` prints it.
 
     Args:
         settings: The run's settings.
-        direction: `upgrade` or `downgrade`.
-        revision: Target or `FROM:TO`; a downgrade needs the range.
+        direction: `upgrade`, `downgrade` or `stamp`.
+        revision: Target or `FROM:TO`; a downgrade needs the range, a stamp may have several.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -280,7 +291,8 @@ def offline_sql(settings: Settings, direction: str, revision: str) -> str:
         try:
             getattr(command, direction)(config, revision, sql=True)
         except CommandError as error:
-            raise resolve_error(error, revision) from error
+            typed = revision if isinstance(revision, str) else " ".join(revision)
+            raise resolve_error(error, typed) from error
     return buffer.getvalue()
 
 

@@ -168,6 +168,8 @@ class _Run:
     def _check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
         if self._kept is not None:
             self._kept.check(guard, declared)
+            for thing in self._kept.put_back:
+                self._listener.step(f"Put back, dropped by a table rebuild: {thing}")
             self._listener.step(self._kept.told)
 
     def _confirm(self, outcome: Outcome, snapshot: Snapshot | None) -> None:

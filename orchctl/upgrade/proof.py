@@ -9,6 +9,7 @@ What a revision declares (`orchctl_allow_loss = {"table.column"}`), or `--allow-
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 from orchctl.errors import Refused
 from orchctl.upgrade.comparison import ColumnChange, Comparison, TableChange, TableShape
+from orchctl.upgrade.schema_losses import SchemaLoss
 from orchctl.upgrade.writes import Writes
 
 BEFORE = "orchctl_before"
@@ -127,12 +129,12 @@ def prove_counts(before: dict[str, int], after: dict[str, int]) -> RowProof:
 
 
 def undeclared(
-    proof: RowProof, declared: Iterable[str], *, accept_drops: bool = False
-) -> tuple[Loss, ...]:
+    losses: Iterable[Loss | SchemaLoss], declared: Iterable[str], *, accept_drops: bool = False
+) -> tuple[Loss | SchemaLoss, ...]:
     """The losses that nothing declares.
 
     Args:
-        proof: What was found.
+        losses: What was found.
         declared: `table` (everything about it) or `table.column`.
         accept_drops: Whether dropped tables and columns are accepted.
     """
@@ -140,35 +142,32 @@ def undeclared(
     accepted = ("table-dropped", "column-dropped") if accept_drops else ()
     return tuple(
         loss
-        for loss in proof.losses
+        for loss in losses
         if loss.kind not in accepted and not names & {loss.table.lower(), loss.place.lower()}
     )
 
 
-def refuse_losses(losses: tuple[Loss, ...]) -> Refused:
+def refuse_losses(losses: tuple[Loss | SchemaLoss, ...]) -> Refused:
     """The refusal of a run that would lose what nobody declared."""
     told = "; ".join(map(str, losses[:5])) + ("; …" if len(losses) > 5 else "")
     places = sorted({loss.place for loss in losses})
-    flags = " ".join(f"--allow-loss {place}" for place in places)
+    flags = " ".join(f"--allow-loss {shlex.quote(place)}" for place in places)
     line = ", ".join(f'"{place}"' for place in places)
+    of_data = any(isinstance(loss, Loss) for loss in losses)
     return Refused(
-        f"The run would lose data: {told}",
-        code="data-loss",
+        f"The run would lose {'data' if of_data else 'part of the schema'}: {told}",
+        code="data-loss" if of_data else "schema-loss",
         state="The database is as before",
         hint=f"If that is meant: {flags}, or in the revision: orchctl_allow_loss = {{{line}}}",
-        details={
-            "losses": [
-                {
-                    "kind": loss.kind,
-                    "table": loss.table,
-                    "column": loss.column,
-                    "rows": loss.rows,
-                    "keys": list(loss.keys),
-                }
-                for loss in losses
-            ]
-        },
+        details={"losses": [_object(loss) for loss in losses]},
     )
+
+
+def _object(loss: Loss | SchemaLoss) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": loss.kind, "table": loss.table, "place": loss.place}
+    if isinstance(loss, Loss):
+        found |= {"column": loss.column, "rows": loss.rows, "keys": list(loss.keys)}
+    return found | {"message": str(loss)}
 
 
 def _row_losses(change: TableChange, writes: Writes) -> Iterator[Loss]:

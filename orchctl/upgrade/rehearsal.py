@@ -18,7 +18,7 @@ from orchctl.database.digest import dump_digest
 from orchctl.database.open import reading
 from orchctl.database.space import require
 from orchctl.errors import NegativeAnswer
-from orchctl.snapshots.take import copy_pages
+from orchctl.snapshots.pages import copy_pages
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.transaction import AppliedRevision, Hooks, Outcome, Transaction
 

@@ -9,12 +9,14 @@ from orchctl.database.inspect import Violation, row_counts
 from orchctl.upgrade.checks import CommitGuard
 from orchctl.upgrade.proof import (
     BEFORE,
+    Loss,
     RowProof,
     prove,
     prove_counts,
     refuse_losses,
     undeclared,
 )
+from orchctl.upgrade.schema_losses import SchemaBefore, SchemaLoss
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -36,6 +38,7 @@ class Safekeeping:
     Attributes:
         level: full, keys, counts or off.
         proof: What the proof found, once `check` was called.
+        put_back: What a rebuild had dropped and `check` created again: `trigger t1`, …
     """
 
     def __init__(
@@ -49,8 +52,10 @@ class Safekeeping:
         self._accept_drops = plan.accept_drops
         self._before = before
         self._commit_guard = CommitGuard(guard.real)
+        self._schema = SchemaBefore(guard.real)
         self.level = _level(settings, before, plan.size)
         self.proof: RowProof | None = None
+        self.put_back: tuple[str, ...] = ()
         self._counts = row_counts(guard.real) if self.level == "counts" else {}
 
     @property
@@ -78,13 +83,17 @@ class Safekeeping:
         Raises:
             Refused: New foreign-key violations, leftovers, or loss that nobody declared.
         """
+        writes, own = guard.writes, guard.version_tables
+        rebuilt = writes.dropped - {name.lower() for name in own}
+        self.put_back = self._schema.put_back(guard.real, rebuilt, writes.dropped_by_name)
         self._commit_guard.check(guard.real)
-        if self.level == "off":
-            return
-        self.proof = self._prove(guard)
-        losses = undeclared(
-            self.proof, (*self._allowed, *declared), accept_drops=self._accept_drops
+        found: list[Loss | SchemaLoss] = list(
+            self._schema.losses(guard.real, rebuilt, writes.dropped_by_name, own)
         )
+        if self.level != "off":
+            self.proof = self._prove(guard)
+            found += self.proof.losses
+        losses = undeclared(found, (*self._allowed, *declared), accept_drops=self._accept_drops)
         if losses:
             raise refuse_losses(losses)
 

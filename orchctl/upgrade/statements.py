@@ -54,6 +54,11 @@ _ROLLBACK_TO = re.compile(r"rollback\s+(?:transaction\s+)?to\b", re.IGNORECASE)
 _PRAGMA = re.compile(
     r"pragma\s+(?:(?:\w+|\"[^\"]+\")\s*\.\s*)?(\w+)\s*(?:=\s*|\(\s*)([^\s;)]+)", re.IGNORECASE
 )
+_DROP = re.compile(
+    r"\s*drop\s+(trigger|index|view)\s+(?:if\s+exists\s+)?"
+    r"(?:(?:\w+|\"[^\"]+\")\s*\.\s*)?(\"[^\"]+\"|'[^']+'|`[^`]+`|\[[^\]]+\]|\w+)",
+    re.IGNORECASE,
+)
 _KINDS = {
     "BEGIN": Kind.BEGIN,
     "COMMIT": Kind.COMMIT,
@@ -82,6 +87,14 @@ def classify(sql: str) -> Kind:
     if keyword == "PRAGMA":
         return _pragma(sql, begin)
     return _KINDS[keyword]
+
+
+def dropped_object(sql: str) -> tuple[str, str] | None:
+    """What a statement drops by name, as (trigger | index | view, name in lower case)."""
+    match = _DROP.match(sql)
+    if match is None:
+        return None
+    return match[1].lower(), match[2].strip("\"'`[]").lower()
 
 
 def _pragma(sql: str, begin: int) -> Kind:

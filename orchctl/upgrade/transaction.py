@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from orchctl.upgrade.environment import (
     environment_failed,
     main_file,
     open_script,
-    quiet_alembic,
+    quiet_foreign_code,
 )
 from orchctl.upgrade.failure import (
     refused_statement,
@@ -103,16 +102,17 @@ class _Progress:
 
 
 class Transaction:
-    """One run of `upgrade` or `downgrade` over one SQLite file.
+    """One run of `upgrade`, `downgrade` or `stamp` over one SQLite file.
 
     Args:
         settings: The run's settings; its `lock_timeout` bounds every wait.
         file: The file that the caller has locked and will snapshot; env.py must open this one.
-        direction: `upgrade` or `downgrade`.
-        revision: The target, in Alembic's notation.
+        direction: `upgrade`, `downgrade` or `stamp`.
+        revision: The target, in Alembic's notation; for a stamp several.
         hooks: What happens around the revisions.
         instead: Run on this file, though env.py opens `file`: a copy, or a scratch database. The
             file that env.py opens is then not touched.
+        purge: Empty the version table first (a stamp's `--purge`).
     """
 
     def __init__(
@@ -120,10 +120,11 @@ class Transaction:
         settings: Settings,
         file: Path,
         direction: str,
-        revision: str,
+        revision: str | tuple[str, ...],
         hooks: Hooks,
         *,
         instead: Path | None = None,
+        purge: bool = False,
     ) -> None:
         self._settings = settings
         self._file = file
@@ -131,6 +132,7 @@ class Transaction:
         self._revision = revision
         self._hooks = hooks
         self._instead = instead
+        self._purge = purge
         self._guard: GuardedConnection | None = None
         self._progress = _Progress()
         self._alembic: Any = None
@@ -152,7 +154,12 @@ class Transaction:
 
         config, self._script = open_script(self._settings)
         context = EnvironmentContext(
-            config, self._script, fn=self._steps, as_sql=False, destination_rev=self._revision
+            config,
+            self._script,
+            fn=self._steps,
+            as_sql=False,
+            destination_rev=self._revision,
+            purge=self._purge,
         )
         self._alembic = context
         self._configure_alembic = context.configure
@@ -161,7 +168,7 @@ class Transaction:
         setattr(context, "configure", self._configure)  # noqa: B010
         setattr(context, "run_migrations", self._run_migrations)  # noqa: B010
         try:
-            with quiet_alembic(), contextlib.redirect_stdout(sys.stderr), self._absent, context:
+            with quiet_foreign_code(), self._absent, context:
                 self._script.run_env()
         except BaseException as error:  # noqa: BLE001
             self._give_up(error)
@@ -192,9 +199,10 @@ class Transaction:
             self._run_alembic(**keywords)
             if self._guard is not None:
                 self._guard.require_transaction()
-                self._guard.commit()  # a rollback of env.py's may no longer reach the revisions
-                if self._progress.applied:
+                if self._wrote():
                     self._hooks.check(self._guard, frozenset(self._progress.declared))
+                # When env.py closes its connection, SQLAlchemy rolls back; not these revisions.
+                self._guard.fasten()
                 self._progress.finished = True
         except BaseException as error:
             self._fail(error)
@@ -207,19 +215,17 @@ class Transaction:
         if progress.before is None:
             progress.before = tuple(sorted(heads))
             progress.after = progress.before
-        if steps and not progress.planned and self._guard is not None:
+        if (steps or self._purge) and not progress.planned and self._guard is not None:
             progress.planned = True
-            plan = [(step.revision.revision, step.revision.doc) for step in steps]
-            self._hooks.locked(self._guard, plan)
+            self._hooks.locked(self._guard, [_told(step) for step in steps])
         for step in steps:
             progress.current, progress.began = step, time.monotonic()
-            progress.declared.update(getattr(step.revision.module, "orchctl_allow_loss", ()))
+            if (revision := _revision_of(step)) is not None:
+                progress.declared.update(getattr(revision.module, "orchctl_allow_loss", ()))
             self._hooks.step(f"Running {step}")
             yield step
             seconds = time.monotonic() - progress.began
-            progress.applied.append(
-                AppliedRevision(step.revision.revision, step.revision.doc, seconds)
-            )
+            progress.applied.append(AppliedRevision(*_told(step), seconds))
         progress.current = None
         progress.after = tuple(sorted(context.get_current_heads()))
 
@@ -255,10 +261,10 @@ class Transaction:
 
     def _refuse(self, kind: Kind, sql: str) -> None:
         """A statement that no transaction can hold; from env.py itself it is only left out."""
-        step = self._progress.current
-        if step is None:
+        revision = _revision_of(self._progress.current)
+        if revision is None:
             return
-        error = refused_statement(step.revision, kind, sql)
+        error = refused_statement(revision, kind, sql)
         self._fail(error)
         raise error
 
@@ -271,7 +277,7 @@ class Transaction:
             return
         keep = self._progress.finished and self._progress.failure is None
         try:
-            if keep and self._progress.applied:
+            if keep and self._wrote():
                 commit(guard, self._file, self._settings.lock_timeout)
             else:
                 guard.finish(keep=False)
@@ -294,6 +300,9 @@ class Transaction:
             return
         self._fail(error)
 
+    def _wrote(self) -> bool:
+        return bool(self._progress.applied) or self._purge
+
     def _committed(self) -> bool:
         return self._guard is not None and self._guard.state is State.COMMITTED
 
@@ -313,11 +322,10 @@ class Transaction:
             raise failure
         if isinstance(failure, KeyboardInterrupt):
             raise Interrupted("Interrupted", state="The database is as before") from failure
-        if progress.current is not None:
+        if (revision := _revision_of(progress.current)) is not None:
             statement = self._guard.statement if self._guard else None
-            raise revision_failed(
-                progress.current.revision, failure, statement, progress.before or ()
-            ) from failure
+            before = progress.before or ()
+            raise revision_failed(revision, failure, statement, before) from failure
         if isinstance(failure, sqlite3.Error):
             raise explain(failure, self._file, doing="upgrade") from failure
         raise environment_failed(str(self._script.env_py_location), failure) from failure
@@ -331,3 +339,16 @@ class Transaction:
             version_table=progress.version_table,
             deferred_commits=self._guard.deferred_commits if self._guard else 0,
         )
+
+
+def _revision_of(step: Any) -> Any:
+    """The revision that one of Alembic's steps runs; None for a stamp, which runs none."""
+    return getattr(step, "revision", None)
+
+
+def _told(step: Any) -> tuple[str, str]:
+    """The id and the message of what a step leads to."""
+    revision = _revision_of(step)
+    if revision is None:
+        return ", ".join(step.to_revisions) or "base", ""
+    return revision.revision, revision.doc

@@ -20,11 +20,13 @@ class Writes:
         dropped: Tables that were dropped (and maybe built again), lower case.
         updated: (table, column) named by an UPDATE that stands in a revision itself, not in a
             trigger; lower case.
+        dropped_by_name: (trigger | index | view, name) that a revision dropped by name.
     """
 
     touched: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     updated: set[tuple[str, str]] = field(default_factory=set)
+    dropped_by_name: set[tuple[str, str]] = field(default_factory=set)
 
     def note(self, action: int, first: str | None, second: str | None, trigger: str | None) -> None:
         """Take in one call of the authorizer.
