@@ -52,7 +52,10 @@ def revision(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a new revision file; batch mode on SQLite, never writes to the database."""
+    """Write a new revision file.
+
+    It is in batch mode on SQLite; nothing is ever written to the database.
+    """
     invocation = begin(context, as_json)
     from orchctl.upgrade.authoring import Request, write_revision
 
@@ -79,7 +82,7 @@ def merge(
     splice: Splice = False,
     as_json: Json = False,
 ) -> None:
-    """Write a revision that joins several heads into one."""
+    """Write a revision that joins several heads."""
     invocation = begin(context, as_json)
     from orchctl.upgrade.authoring import write_merge
 
@@ -95,7 +98,10 @@ def merge(
 
 
 def check(context: typer.Context, as_json: Json = False) -> None:
-    """Tell whether models and database differ; exit 1 when they do. Writes nothing."""
+    """Tell whether models and database differ.
+
+    Exit code 1 when they do, with the operations that would make them the same.
+    """
     invocation = begin(context, as_json)
     from orchctl.errors import NegativeAnswer
     from orchctl.upgrade.drift import find_drift

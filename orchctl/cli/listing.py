@@ -42,7 +42,7 @@ def heads(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the heads of the chain: the revisions that no other one follows."""
+    """Show the heads of the chain, which no revision follows."""
     invocation = begin(context, as_json)
     from orchctl.cli.revision_text import entry, short
     from orchctl.upgrade.history import list_heads
@@ -53,7 +53,7 @@ def heads(
 
 
 def branches(context: typer.Context, verbose: Verbose = False, as_json: Json = False) -> None:
-    """Show the branch points of the chain, each with the revisions that follow it."""
+    """Show the branch points of the chain, and what follows."""
     invocation = begin(context, as_json)
     from orchctl.cli.revision_text import entry, short
     from orchctl.upgrade.history import list_branches
@@ -115,7 +115,7 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a revision: its file, parents, branches, date and message."""
+    """Show a revision: file, parents, date, message."""
     invocation = begin(context, as_json)
     from orchctl.cli.revision_text import entry, revision_object
     from orchctl.upgrade.history import find_revisions, read_source
@@ -137,7 +137,7 @@ def _show_schema(invocation: Invocation, revision: str, table: str) -> None:
     one = find_revision(invocation.settings, revision)
     schema = table_ddl(invocation.settings, one.revision, table)
     data = revision_object(one) | {"source": read_source(one), "schema": schema}
-    _print(invocation.output, [schema], data)
+    _print(invocation.output, [schema.rstrip("\n")], data)
 
 
 def _listed(found: History, current: Container[str] | None, verbose: bool) -> Iterator[str]:

@@ -110,7 +110,10 @@ class StaticRevisions:
     def walk(self, lower: Ids | str, upper: Ids | str) -> Ids | None:
         """The ids of a range, newest first; None when only Alembic can tell."""
         bottom, top = _single(lower), _single(upper)
-        return None if bottom is None or top is None else self._graph.walk(top, bottom)
+        # Alembic takes BRANCH@… at the lower end for a choice of branches at the upper one too.
+        if bottom is None or top is None or "@" in bottom:
+            return None
+        return self._graph.walk(top, bottom)
 
     def resolve(self, stamp: str) -> str | None:
         """The id that a row of the version table means; None when it is none of this chain."""
