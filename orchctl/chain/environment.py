@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchctl.chain.bindings import Bindings
-from orchctl.chain.engines import Doubt, Engines
+from orchctl.chain.engines import Engines
 from orchctl.chain.source import decode
+from orchctl.chain.urls import Doubt, Urls
 
 DEFAULT_VERSION_TABLE = "alembic_version"
 
@@ -160,11 +161,13 @@ def _prove(names: Bindings, calls: list[ast.Call], text: str) -> None:
         _check_traceable(node)
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             _check_uses(names, node)
-    engines = Engines(names, lambda node: is_config(names, node))
+    urls = Urls(names, lambda node: is_config(names, node))
+    urls.check_all()
+    engines = Engines(names, urls, lambda node: is_config(names, node))
     engines.check_all()
     connected = False
     for call in calls:
-        connected |= _check_configure(names, engines, call)
+        connected |= _check_configure(names, urls, engines, call)
     if not connected:
         raise Doubt("No context.configure(connection=…) was found")
 
@@ -182,7 +185,7 @@ def _check_uses(names: Bindings, node: ast.expr) -> None:
     if not context and not config:
         return
     parent = names.parent(node)
-    if config and isinstance(parent, ast.Assign) and parent.value is node:
+    if config and isinstance(node, ast.Attribute) and _names_it(parent):
         return
     if not isinstance(parent, ast.Attribute) or not isinstance(parent.ctx, ast.Load):
         raise Doubt("The context or its configuration is handed on", node)
@@ -194,13 +197,21 @@ def _check_uses(names: Bindings, node: ast.expr) -> None:
             raise Doubt(f".{parent.attr} is handed on", parent)
 
 
-def _check_configure(names: Bindings, engines: Engines, call: ast.Call) -> bool:
+def _names_it(node: ast.AST) -> bool:
+    """Whether a statement only gives the configuration a name: `config = context.config`."""
+    if isinstance(node, ast.AnnAssign):
+        return isinstance(node.target, ast.Name)
+    targets = node.targets if isinstance(node, ast.Assign) else [node]
+    return all(isinstance(target, ast.Name) for target in targets)
+
+
+def _check_configure(names: Bindings, urls: Urls, engines: Engines, call: ast.Call) -> bool:
     """Check one `context.configure(…)`; whether it is given a connection."""
     arguments = _arguments(names, call)
     if arguments is None:
         raise Doubt("context.configure() takes arguments that only running it would show", call)
     url = arguments.get("url")
-    if url is not None and not engines.is_url(url):
+    if url is not None and not urls.is_url(url):
         raise Doubt("context.configure(url=…) takes another URL", url)
     connection = arguments.get("connection")
     if connection is None:

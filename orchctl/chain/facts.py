@@ -188,6 +188,8 @@ def _said(name: str, value: Value) -> str:
             return "nothing: the revision never runs"
         if held is None or isinstance(held, int | float | complex):
             return f"TypeError: {type(held).__name__!r} object is not iterable"
+        if isinstance(value, Series):
+            return "TypeError: int() argument must be a string"
         return "revision identifier … is not a string"
     if name == "branch_labels":
         return "TypeError: sequence item 0: expected str instance, when the heads are listed"

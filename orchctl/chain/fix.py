@@ -131,15 +131,19 @@ def _replaced(text: str, starts: list[int], replacement: Replacement) -> str | N
     literal = _LITERAL.fullmatch(text, start, end)
     if literal is None or literal[2] in literal[3]:
         return None
+    if _value(literal[0]) != token.text:
+        return None
     new = f"{literal[1]}{literal[2]}{replacement.text}{literal[2]}"
+    if _value(new) != replacement.text:
+        new = repr(replacement.text)
+    return text[:start] + new + text[end:]
+
+
+def _value(literal: str) -> object:
     try:
-        if ast.literal_eval(literal[0]) != token.text:
-            return None
-        if ast.literal_eval(new) != replacement.text:
-            new = repr(replacement.text)
+        return ast.literal_eval(literal)
     except (SyntaxError, ValueError):
         return None
-    return text[:start] + new + text[end:]
 
 
 def _encodes(source: Source, text: str) -> bool:
