@@ -45,7 +45,8 @@ class GuardedConnection:
         real: The connection below; in autocommit mode, the transaction already begun.
         refuse: Called with the kind and the text of a statement that cannot be part of one
             transaction; raises, or returns to let it pass unexecuted.
-        on_close: Called before the real connection is closed while the transaction is open.
+        on_close: Called when the connection is closed while the transaction is open; True keeps
+            the real one open until the transaction is finished.
         stands_for: When `real` was put in the place of another connection (a rehearsal on a copy):
             that one, closed together with it.
 
@@ -62,7 +63,7 @@ class GuardedConnection:
         self,
         real: Any,
         refuse: Callable[[Kind, str], None],
-        on_close: Callable[[], None],
+        on_close: Callable[[], bool],
         stands_for: Any = None,
     ) -> None:
         set_ = object.__setattr__
@@ -75,6 +76,7 @@ class GuardedConnection:
         set_(self, "_refuse", refuse)
         set_(self, "_on_close", on_close)
         set_(self, "_stands_for", stands_for)
+        set_(self, "_close_wanted", False)
         set_(self, "_own", False)
         set_(self, "_keys_off", False)
         _on_driver(real, "set_authorizer", self._authorize)
@@ -88,7 +90,8 @@ class GuardedConnection:
     writes: Writes
     version_tables: set[str]
     _refuse: Callable[[Kind, str], None]
-    _on_close: Callable[[], None]
+    _on_close: Callable[[], bool]
+    _close_wanted: bool
     _stands_for: Any
     _own: bool
     _keys_off: bool
@@ -133,9 +136,14 @@ class GuardedConnection:
             self._control(f"ROLLBACK TO {_SAVEPOINT}")
 
     def close(self) -> None:
-        """Close, after the transaction was settled."""
-        if self.state is State.OPEN:
-            self._on_close()
+        """Close, once the transaction is finished."""
+        if self.state is State.OPEN and self._on_close():
+            self._close_wanted = True
+        else:
+            self._really_close()
+
+    def _really_close(self) -> None:
+        self._close_wanted = False
         self.real.close()
         if self._stands_for is not None:
             self._stands_for.close()
@@ -176,9 +184,15 @@ class GuardedConnection:
             self._control("ROLLBACK")
         self.state = State.COMMITTED if keep else State.ROLLED_BACK
         _on_driver(self.real, "set_authorizer", None)
+        if self._close_wanted:
+            self._really_close()
 
-    def before_statement(self, sql: str) -> bool:
+    def before_statement(self, sql: str, *, lenient: bool = False) -> bool:
         """Look at a statement before it runs; False when it must not reach SQLite.
+
+        Args:
+            sql: The statement.
+            lenient: Leave out what no transaction can hold, instead of refusing the revision.
 
         Raises:
             TransactionLostError: There is no transaction any more that could hold it.
@@ -201,7 +215,7 @@ class GuardedConnection:
             self._keys_off = True
         elif kind is Kind.FOREIGN_KEYS_ON and self._keys_off:
             self._keys_off = False  # the usual pair around a batch: off is what they are anyway
-        elif kind is not Kind.BEGIN:
+        elif kind is not Kind.BEGIN and not lenient:
             self._refuse(kind, sql)
         return False
 
@@ -253,17 +267,57 @@ class GuardedConnection:
         return sqlite3.SQLITE_OK
 
 
+class SharedConnection:
+    """The guarded connection again, for whoever asks the same engine for a second one.
+
+    A revision that goes through `op.get_bind().engine` (JupyterHub's 651f5419b74d does) would get a
+    connection that can't see what this run has done, or waits for its lock for ever. Its rollback
+    and close are SQLAlchemy's housekeeping, and mean nothing here.
+    """
+
+    def __init__(self, guard: GuardedConnection) -> None:
+        object.__setattr__(self, "_guard", guard)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._guard, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._guard, name, value)
+
+    def cursor(self, *args: Any, **keywords: Any) -> GuardedCursor:
+        """A cursor on the guarded connection.
+
+        The application's connect events run on it (`PRAGMA foreign_keys=ON`, journal_mode): they
+        mean a connection of their own, so what can't be done inside a transaction is left out.
+        """
+        return GuardedCursor(self._guard.real.cursor(*args, **keywords), self._guard, lenient=True)
+
+    def execute(self, *args: Any) -> GuardedCursor:
+        """sqlite3's shortcut: a new cursor, executed."""
+        return self.cursor().execute(*args)
+
+    def rollback(self) -> None:
+        """Nothing: the connection is somebody else's."""
+
+    def close(self) -> None:
+        """Nothing: the connection is somebody else's."""
+
+    terminate = close
+
+
 class GuardedCursor:
     """A cursor whose statements pass the guard; everything else is the real cursor's."""
 
-    __slots__ = ("_guard", "_real")
+    __slots__ = ("_guard", "_lenient", "_real")
 
-    def __init__(self, real: Any, guard: GuardedConnection) -> None:
+    def __init__(self, real: Any, guard: GuardedConnection, *, lenient: bool = False) -> None:
         object.__setattr__(self, "_real", real)
         object.__setattr__(self, "_guard", guard)
+        object.__setattr__(self, "_lenient", lenient)
 
     _real: Any
     _guard: GuardedConnection
+    _lenient: bool
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -286,13 +340,13 @@ class GuardedCursor:
 
     def execute(self, sql: str, *parameters: Any) -> GuardedCursor:
         """Execute one statement."""
-        if self._guard.before_statement(sql):
+        if self._guard.before_statement(sql, lenient=self._lenient):
             self._run(self._real.execute, sql, *parameters)
         return self
 
     def executemany(self, sql: str, *parameters: Any) -> GuardedCursor:
         """Execute one statement for every row of parameters."""
-        if self._guard.before_statement(sql):
+        if self._guard.before_statement(sql, lenient=self._lenient):
             self._run(self._real.executemany, sql, *parameters)
         return self
 

@@ -5,7 +5,7 @@ The user's env.py runs as it is. The EnvironmentContext *instance* publishes our
 a `GuardedConnection` in front of its DBAPI connection, switch foreign keys off (inside a
 transaction the PRAGMA is ignored: https://www.sqlite.org/pragma.html#pragma_foreign_keys) and take
 BEGIN IMMEDIATE before Alembic reads the heads. Revisions, version rows and checks happen inside;
-the one COMMIT comes when env.py gives the connection back.
+the one COMMIT comes when env.py is through (an async one: when it closes its connection).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from orchctl.database.failure import explain
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed
 from orchctl.upgrade.absent_files import AbsentFiles
-from orchctl.upgrade.connection import GuardedConnection, State
+from orchctl.upgrade.connection import GuardedConnection, SharedConnection, State
 from orchctl.upgrade.environment import (
     environment_failed,
     main_file,
@@ -137,6 +137,7 @@ class Transaction:
         self._progress = _Progress()
         self._alembic: Any = None
         self._script: Any = None
+        self._shared = contextlib.ExitStack()
         self._absent = AbsentFiles(but=None if instead else file)
 
     def run(self) -> Outcome:
@@ -168,7 +169,7 @@ class Transaction:
         setattr(context, "configure", self._configure)  # noqa: B010
         setattr(context, "run_migrations", self._run_migrations)  # noqa: B010
         try:
-            with quiet_foreign_code(), self._absent, context:
+            with quiet_foreign_code(), self._absent, self._shared, context:
                 self._script.run_env()
         except BaseException as error:  # noqa: BLE001
             self._give_up(error)
@@ -238,19 +239,43 @@ class Transaction:
         if isinstance(real, GuardedConnection):
             return
         self._require_this_file(connection, real)
-        if self._guard is None:
-            leave_transaction(real, self._script.env_py_location)
-            stands_for = None
-            if self._instead is not None:
-                stands_for, real = real, sqlite3.connect(self._instead, check_same_thread=False)
-                real.isolation_level = None
-                real.execute("PRAGMA synchronous=OFF").close()  # a copy need not outlive a crash
-            begin(real, self._file, self._settings.lock_timeout)
-            self._guard = GuardedConnection(real, self._refuse, self._settle, stands_for)
+        if self._guard is None or self._guard.state is not State.OPEN:
+            self._guard = self._guarded(real)
+            self._share(connection.engine)
+        else:
+            real.close()  # env.py's second connection to the same file: the first one serves both
         # SQLAlchemy keeps the DBAPI connection in two places: the one handed out, and the pool's
         # record, through which it is closed.
         fairy.dbapi_connection = self._guard
         fairy._connection_record.dbapi_connection = self._guard
+
+    def _guarded(self, real: Any) -> GuardedConnection:
+        """Leave whatever transaction env.py began, begin ours, and stand in front."""
+        leave_transaction(real, self._script.env_py_location)
+        stands_for, asynchronous = None, hasattr(real, "run_async")
+        if self._instead is not None:
+            stands_for, real = real, sqlite3.connect(self._instead, check_same_thread=False)
+            real.isolation_level = None
+            real.execute("PRAGMA synchronous=OFF").close()  # a copy need not outlive a crash
+        begin(real, self._file, self._settings.lock_timeout)
+        def closing() -> bool:
+            if asynchronous:  # with its event loop the connection ends: now or never
+                self._settle()
+            return not asynchronous
+
+        return GuardedConnection(real, self._refuse, closing, stands_for)
+
+    def _share(self, engine: Any) -> None:
+        """Whoever asks env.py's engine for another connection gets ours, until the run is over."""
+        from sqlalchemy import event
+
+        def connect(*_: object) -> SharedConnection | None:
+            guard = self._guard
+            return SharedConnection(guard) if guard and guard.state is State.OPEN else None
+
+        engine.dispose(close=False)  # connections that wait in the pool are not ours
+        event.listen(engine, "do_connect", connect)
+        self._shared.callback(event.remove, engine, "do_connect", connect)
 
     def _require_this_file(self, connection: Any, real: Any) -> None:
         if connection.dialect.name != "sqlite":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchctl.config import load
-from orchctl.errors import UpgradeFailed
+from orchctl.errors import ConfigurationError, UpgradeFailed
 from orchctl.upgrade.transaction import Hooks, Transaction
 from tests.support.env_shapes import SHAPES, url_for
 from tests.support.projects import Project, bytes_of, execute, query
@@ -91,3 +91,44 @@ def test_every_shape_runs_on_another_file_without_touching_its_own(
     assert _transaction(project, monkeypatch, instead=copy).run().after == ("002",)
     assert query(copy, "SELECT id, title FROM parent") == [(100, "new")]
     assert bytes_of(project.database) == before
+
+
+def test_an_env_that_fails_after_the_revisions_leaves_everything_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path, "fails-at-the-end")
+    _transaction(project, monkeypatch).run()
+    before = project.dump()
+    project.add("002", REBUILD)
+    (project.folder / "fail").touch()
+    with pytest.raises(ConfigurationError, match="after everything"):
+        _transaction(project, monkeypatch).run()
+    assert project.dump() == before
+
+
+ENGINE = """
+engine = op.get_bind().engine
+assert "seen" in sa.inspect(engine).get_table_names()
+with engine.begin() as second:
+    second.execute(sa.text("INSERT INTO seen VALUES (1)"))
+with engine.connect() as third:
+    third.execute(sa.text("INSERT INTO seen VALUES (2)"))
+    third.commit()
+"""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_revision_that_goes_through_the_engine_sees_and_stays_in_the_run(
+    tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path, shape)
+    project.add("002", 'op.execute("CREATE TABLE seen (id INTEGER)")')
+    project.add("003", ENGINE)
+    _transaction(project, monkeypatch).run()
+    assert query(project.database, "SELECT id FROM seen ORDER BY id") == [(1,), (2,)]
+    before = project.dump()
+    project.add("004", ENGINE)
+    project.add("005", 'op.execute("SELECT * FROM nowhere")')
+    with pytest.raises(UpgradeFailed):
+        _transaction(project, monkeypatch).run()
+    assert project.dump() == before

@@ -226,16 +226,29 @@ with engine(poolclass=pool.NullPool).connect() as connection:
 """),
     "rolls-back-on-error": _sync("""
 with engine(poolclass=pool.NullPool).connect() as connection:
+    transaction = connection.begin()
     context.configure(connection=connection)
-    transaction = connection.begin() if not connection.in_transaction() else None
     try:
         context.run_migrations()
-        if transaction:
-            transaction.commit()
+        transaction.commit()
     except Exception:
-        if transaction:
-            transaction.rollback()
+        transaction.rollback()
         raise
+"""),
+    "two-connections": _sync("""
+for number in (1, 2):
+    with engine(poolclass=pool.NullPool).connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+"""),
+    "fails-at-the-end": _sync("""
+with engine(poolclass=pool.NullPool).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+if os.path.exists("fail"):
+    raise RuntimeError("after everything")
 """),
     "in-a-thread": _sync("""
 import threading
