@@ -16,6 +16,7 @@ from orchctl.cli import (
     rehearse,
     rollback,
     settings,
+    stamp,
     status,
     upgrade,
 )
@@ -77,6 +78,7 @@ def main(
 
 status.register(app)
 upgrade.register(app)
+stamp.register(app)
 rehearse.register(app)
 rollback.register(app)
 backup.register(app)

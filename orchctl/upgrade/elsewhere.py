@@ -34,9 +34,21 @@ def heads_elsewhere(settings: Settings) -> tuple[str, ...]:
 
 
 def run_elsewhere(
-    settings: Settings, direction: str, revision: str, *, dry_run: bool
+    settings: Settings,
+    direction: str,
+    revision: str | list[str],
+    *,
+    dry_run: bool,
+    **options: bool,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Upgrade or downgrade with Alembic's own command.
+    """Upgrade, downgrade or stamp with Alembic's own command.
+
+    Args:
+        settings: The run's settings.
+        direction: `upgrade`, `downgrade` or `stamp`.
+        revision: The target as typed; for a stamp several.
+        dry_run: Only read.
+        options: Of Alembic's command: a stamp's `purge`.
 
     Returns:
         The heads before and after.
@@ -54,7 +66,8 @@ def run_elsewhere(
     config, _ = open_script(settings)
     with foreign_code(f"The {direction}"):
         try:
-            getattr(command, direction)(config, revision)
+            getattr(command, direction)(config, revision, **options)
         except CommandError as error:
-            raise resolve_error(error, revision) from error
+            typed = revision if isinstance(revision, str) else " ".join(revision)
+            raise resolve_error(error, typed) from error
     return before, heads_elsewhere(settings)

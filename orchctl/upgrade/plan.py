@@ -96,14 +96,18 @@ def snapshot_directory(settings: Settings, file: Path) -> Path:
 
 
 def find_steps(
-    script: Any, direction: str, revision: str, heads: tuple[str, ...], file: Path
+    script: Any,
+    direction: str,
+    revision: str | tuple[str, ...],
+    heads: tuple[str, ...],
+    file: Path,
 ) -> list[Any]:
     """Alembic's steps from `heads` to `revision`.
 
     Args:
         script: Alembic's ScriptDirectory.
-        direction: `upgrade` or `downgrade`.
-        revision: The target in Alembic's notation.
+        direction: `upgrade`, `downgrade` or `stamp`.
+        revision: The target in Alembic's notation; for a stamp several.
         heads: Where the database is.
         file: The database file, for the message.
 
@@ -121,11 +125,12 @@ def find_steps(
     unknown = [head for head in heads if head not in known]
     if unknown:
         raise unknown_to_chain(unknown, file)
-    find = script._upgrade_revs if direction == "upgrade" else script._downgrade_revs
+    find = getattr(script, f"_{direction}_revs")
     try:
         return list(find(revision, heads))
     except (CommandError, RevisionError) as error:
-        raise resolve_error(error, revision) from error
+        typed = revision if isinstance(revision, str) else " ".join(revision)
+        raise resolve_error(error, typed) from error
 
 
 def _step(step: Any) -> Step:

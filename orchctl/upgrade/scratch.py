@@ -1,0 +1,187 @@
+"""The chain run from empty on a scratch file: what the schema of a revision really is.
+
+env.py runs as ever and connects to the project's database; what it executes goes to the scratch
+file instead, and the project's database is not touched, nor made where it doesn't exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchctl.database.compare import Schema, compare, schema_of
+from orchctl.database.inspect import stamped
+from orchctl.database.open import writing
+from orchctl.errors import OrchctlError, UsageError
+from orchctl.upgrade.target import environment_facts, find_database
+from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+    from orchctl.upgrade.connection import GuardedConnection
+
+SILENT = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda *_: None)
+# A chain longer than this is not searched for a revision that fits.
+_LONGEST_SEARCHED = 50
+
+
+def build_scratch(settings: Settings, revision: str | Sequence[str], path: Path) -> Path:
+    """Run the chain from empty up to a revision, silently, into a file of its own.
+
+    Args:
+        settings: The run's settings.
+        revision: The target in Alembic's notation, or several; `base` is the empty database.
+        path: The scratch file; made when it isn't there, else gone on from.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UpgradeFailed, Refused: The chain can't be run from empty; the error names the revision.
+        UsageError: No such revision.
+        ConfigurationError: No project, or its database is no SQLite file.
+    """
+    for target in (revision,) if isinstance(revision, str) else revision:
+        run_on_scratch(settings, target, path)
+    path.touch()
+    return path
+
+
+def run_on_scratch(settings: Settings, revision: str, path: Path, hooks: Hooks = SILENT) -> Outcome:
+    """As `build_scratch`, for one target.
+
+    Args:
+        settings: The run's settings.
+        revision: The target in Alembic's notation.
+        path: The scratch file.
+        hooks: What happens around the revisions.
+    """
+    file = find_database(settings).require_file("Running the chain on a scratch file")
+    with _silence():
+        return Transaction(settings, file, "upgrade", revision, hooks, instead=path).run()
+
+
+def schema_at(settings: Settings, revision: str | Sequence[str]) -> Schema:
+    """The schema that a revision leaves, Alembic's version table with it.
+
+    Args:
+        settings: The run's settings.
+        revision: The target in Alembic's notation, or several.
+
+    Raises:
+        OrchctlError: As `build_scratch`.
+    """
+    with _scratch_file() as path:
+        build_scratch(settings, revision, path)
+        with contextlib.closing(writing(path, timeout=0)) as connection:
+            return schema_of(connection)
+
+
+def table_ddl(settings: Settings, revision: str, table: str) -> str:
+    """A table as a revision leaves it: its CREATE statements, indexes and triggers after it.
+
+    Args:
+        settings: The run's settings.
+        revision: The target in Alembic's notation.
+        table: Name of a table or view, in any letter case.
+
+    Raises:
+        UsageError: `unknown-table`: that revision has none of this name.
+        OrchctlError: As `build_scratch`.
+    """
+    with _scratch_file() as path:
+        build_scratch(settings, revision, path)
+        with contextlib.closing(writing(path, timeout=0)) as connection:
+            rows = connection.execute(
+                "SELECT sql FROM sqlite_schema WHERE lower(tbl_name) = lower(?) "
+                "AND sql IS NOT NULL ORDER BY type NOT IN ('table', 'view'), type, name",
+                (table,),
+            ).fetchall()
+            tables = connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+                "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+            ).fetchall()
+    if not rows:
+        known = ", ".join(name for (name,) in tables) or "no table at all"
+        raise UsageError(
+            f"Revision {revision} has no table {table!r}",
+            code="unknown-table",
+            hint=f"It has: {known}",
+        )
+    return "".join(f"{sql};\n" for (sql,) in rows)
+
+
+def fitting_revisions(
+    settings: Settings, wanted: Schema, *, ignore: Collection[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Where in the chain the schema is just this one.
+
+    The chain is run once; the schema is looked at after every revision. Columns may stand in
+    another order.
+
+    Args:
+        settings: The run's settings.
+        wanted: A schema.
+        ignore: Tables not to look at; Alembic's own never counts.
+
+    Returns:
+        The heads at each place that fits, in the order they are reached; the empty tuple stands
+        for base. Nothing when the chain is longer than 50 revisions.
+    """
+    if not _is_short(settings):
+        return ()
+    found: list[tuple[str, ...]] = []
+    guards: list[GuardedConnection] = []
+
+    def look(*_: object) -> None:
+        for guard in guards[:1]:
+            own = {*ignore, *guard.version_tables}
+            differences = compare(wanted, schema_of(guard.real), ignore=own)
+            if all(one.kind == "column-order" for one in differences):
+                (table,) = guard.version_tables or {"alembic_version"}
+                found.append(stamped(guard.real, table) or ())
+
+    hooks = Hooks(locked=lambda guard, _: guards.append(guard), step=look, check=look)
+    with _scratch_file() as path, contextlib.suppress(OrchctlError):
+        # A revision that fails ends the search; what came before it may fit all the same.
+        run_on_scratch(settings, "heads", path, hooks)
+    return tuple(found)
+
+
+def version_table(settings: Settings) -> str:
+    """The name of Alembic's table, env.py asked where it computes that name.
+
+    Raises:
+        OrchctlError: env.py fails, or opens no SQLite file.
+    """
+    facts = environment_facts(settings)
+    if facts is not None and facts.version_table is not None:
+        return facts.version_table
+    with _scratch_file() as path:
+        return run_on_scratch(settings, "base", path).version_table
+
+
+def _is_short(settings: Settings) -> bool:
+    from orchctl.upgrade.environment import open_script
+
+    _, script = open_script(settings)
+    return sum(1 for _ in script.walk_revisions()) <= _LONGEST_SEARCHED
+
+
+@contextlib.contextmanager
+def _scratch_file() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="orchctl-scratch-") as folder:
+        yield Path(folder) / "scratch.db"
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """What revisions print and warn of belongs to the run on the real database."""
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
