@@ -19,6 +19,7 @@ from orchctl.cli import (
     stamp,
     status,
     upgrade,
+    verify_chain,
 )
 from orchctl.cli.invocation import begin
 from orchctl.output import Output
@@ -85,4 +86,5 @@ backup.register(app)
 listing.register(app)
 current.register(app)
 authoring.register(app)
+verify_chain.register(app)
 settings.register(app)
