@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from orchctl.config import Settings, load
 from orchctl.database.compare import compare, schema_of
@@ -266,9 +268,8 @@ with op.batch_alter_table("t") as batch:
     batch.alter_column("y", new_column_name="z", existing_type=sa.Integer)
 """)  # fmt: skip
     assert project.alembic("upgrade", "head").returncode == 0
-    for revision in ("aaaa04", "head", "heads", "aaaa"):
-        if revision != "aaaa":
-            assert plan(project, revision).differences == ()
+    for revision in ("aaaa04", "head", "heads"):
+        assert plan(project, revision).differences == ()
     with contextlib.closing(sqlite3.connect(project.database)) as connection:
         assert compare(schema_at(settings_of(project), "head"), schema_of(connection)) == ()
 
@@ -309,7 +310,7 @@ def test_branches_are_stamped_together_and_one_by_one(project: Project) -> None:
         stamp(project, "aaaa02")
 
 
-def test_the_rows_are_those_that_alembic_writes(project: Project, tmp_path: Path) -> None:
+def test_the_rows_are_those_that_alembic_writes(project: Project) -> None:
     project.add("bbbb01", BRANCH, down=None)
     project.add("cccc01", down=("aaaa03", "bbbb01"))
     moves = [
@@ -326,7 +327,7 @@ def test_the_rows_are_those_that_alembic_writes(project: Project, tmp_path: Path
     ]
     for before, revisions, purge in moves:
         version_row(project, *before)
-        assert project.alembic("stamp", *["--purge"] * purge, *revisions).returncode == 0
+        command.stamp(Config(str(project.folder / "alembic.ini")), revisions, purge=purge)
         expected = project.heads()
         version_row(project, *before)
         made = plan(project, *revisions, purge=purge)
