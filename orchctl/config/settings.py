@@ -207,8 +207,8 @@ def masked_url(url: str) -> str:
     url, found = re.subn(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", url)
     if not found:  # a password with a blank in it
         url = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url, count=1)
-    secret = r"([?&][^=&\s]*(?:pass|key|secret|token)[^=&\s]*)=[^&\s]*"
-    return re.sub(secret, r"\1=***", url, flags=re.IGNORECASE)
+    value = r"([?&][^=&\s]*(?:pass|key|secret|token)[^=&\s]*)=[^&\s]*"
+    return re.sub(value, r"\1=***", url, flags=re.IGNORECASE)
 
 
 def parse_duration(text: str) -> float:

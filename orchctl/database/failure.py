@@ -108,6 +108,9 @@ def inaccessible(path: Path, doing: str, *, writing: bool = False) -> Refused:
     try:
         facts = path.stat()
     except FileNotFoundError:
+        if writing and not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+            reason = "no right to write to its directory"
+            return _denied(path, folder, doing, reason, "not-writable")
         return _missing(path, doing)
     except OSError as error:
         return _denied(path, folder, doing, f"it cannot be seen: {error.strerror}", "cannot-open")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchctl.database.failure import inaccessible
 from orchctl.database.header import Header
-from orchctl.database.open import ask, reading_beside
+from orchctl.database.open import READ_TIMEOUT, ask, reading_beside
 
 VERSION_TABLE = "alembic_version"
 # A quoted thing, a comment, or a run of white space; only the last may be rewritten.
@@ -56,7 +56,11 @@ class DatabaseFacts:
 
 
 def inspect(
-    path: Path, *, version_table: str = VERSION_TABLE, beside: bool = False
+    path: Path,
+    *,
+    version_table: str = VERSION_TABLE,
+    beside: bool = False,
+    timeout: float = READ_TIMEOUT,
 ) -> DatabaseFacts:
     """The cheap facts about a database, in a few milliseconds and without a trace.
 
@@ -64,6 +68,7 @@ def inspect(
         path: The file. Missing, or of zero bytes, it is an empty database.
         version_table: Name of Alembic's table.
         beside: This process holds a connection to the file already.
+        timeout: Seconds to wait for a lock.
 
     Raises:
         Refused: `no-directory`, `not-a-database`, `database-damaged`, `cannot-open`.
@@ -75,14 +80,14 @@ def inspect(
         return DatabaseFacts(path, exists=False)
 
     if beside:
-        with reading_beside(path) as connection:
+        with reading_beside(path, timeout=timeout) as connection:
             return facts_of(connection, path, version_table=version_table)
 
     def question(connection: sqlite3.Connection, header: Header | None) -> DatabaseFacts:
         mode = "wal" if header and header.wal else "delete"
         return facts_of(connection, path, version_table=version_table, journal_mode=mode)
 
-    return ask(path, question)
+    return ask(path, question, timeout=timeout)
 
 
 def facts_of(

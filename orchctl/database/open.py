@@ -115,17 +115,23 @@ def writing(path: Path, *, timeout: float) -> sqlite3.Connection:
         return connect(path, "mode=rw", timeout=timeout)
 
 
-def ask(path: Path, question: Callable[[sqlite3.Connection, Header | None], Answer]) -> Answer:
+def ask(
+    path: Path,
+    question: Callable[[sqlite3.Connection, Header | None], Answer],
+    *,
+    timeout: float = READ_TIMEOUT,
+) -> Answer:
     """Answer a question about a file through `reading`, again when a writer came in between.
 
     Args:
         path: The database; must exist.
         question: What to find out, given the connection and the file's header (None for an
             empty file); may be called several times.
+        timeout: Seconds to wait for a lock.
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with _reading(path, READ_TIMEOUT) as opened:
+            with _reading(path, timeout) as opened:
                 return question(opened.connection, opened.header)
         except OperationFailed as error:
             if error.code != "database-changed" or attempt == _ATTEMPTS - 1:

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchctl.upgrade.patience import STEP, patiently
 from orchctl.upgrade.target import find_database
 
 if TYPE_CHECKING:
@@ -44,12 +45,18 @@ def already_there(settings: Settings, revision: str) -> tuple[Path, tuple[str, .
     graph = static_chain(settings)
     if graph is None or not graph.heads or (revision == "head" and len(graph.heads) != 1):
         return None
-    heads = heads_of(database.file, database.version_table)
-    return (database.file, heads) if set(heads) == set(graph.effective_heads) else None
+    file, table = database.file, database.version_table
+    heads = patiently(lambda: heads_of(file, table, timeout=STEP), settings.lock_timeout)
+    return (file, heads) if set(heads) == set(graph.effective_heads) else None
 
 
-def heads_of(file: Path, version_table: str) -> tuple[str, ...]:
+def heads_of(file: Path, version_table: str, *, timeout: float = 5.0) -> tuple[str, ...]:
     """The revisions a database is stamped with, sorted; none where there is no such table.
+
+    Args:
+        file: The database; need not exist.
+        version_table: Name of Alembic's table.
+        timeout: Seconds to wait for a lock.
 
     Raises:
         Refused: It is not a database, or can't be read.
@@ -61,7 +68,7 @@ def heads_of(file: Path, version_table: str) -> tuple[str, ...]:
     if not file.exists():
         return ()
     try:
-        with reading(file) as connection:
+        with reading(file, timeout=timeout) as connection:
             return stamped(connection, version_table) or ()
     except sqlite3.Error as error:
         raise explain(error, file, doing="read") from error

@@ -21,6 +21,7 @@ from orchctl.database.inspect import (
 from orchctl.database.open import reading, writing
 from orchctl.database.space import require
 from orchctl.errors import ConfigurationError, Refused
+from orchctl.upgrade.patience import STEP
 
 if TYPE_CHECKING:
     from orchctl.upgrade.plan import UpgradePlan
@@ -40,7 +41,7 @@ def preflight(plan: UpgradePlan) -> tuple[str, ...]:
     Raises:
         ConfigurationError: The directory doesn't exist.
         Refused: No right to write, no space, a damaged database.
-        LockHeld: Somebody holds it exclusively.
+        LockHeld: Somebody holds it exclusively; waits for `patience.STEP` only.
     """
     file, folder = plan.database, plan.database.parent
     if not folder.is_dir():
@@ -54,7 +55,7 @@ def preflight(plan: UpgradePlan) -> tuple[str, ...]:
     _require_space(plan)
     if not plan.exists:
         return ()
-    with reading(file) as connection:
+    with reading(file, timeout=STEP) as connection:
         if complaints := quick_check(connection):
             raise damaged(file, complaints[0])
         return tuple(_standing_faults(connection))
@@ -152,8 +153,6 @@ def confirm(
     version_table: str,
     heads: tuple[str, ...],
     known: frozenset[Violation],
-    *,
-    timeout: float,
 ) -> str | None:
     """Ask a fresh connection what is really in the file after a commit.
 
@@ -162,14 +161,17 @@ def confirm(
         version_table: Name of Alembic's table.
         heads: What it must hold, sorted.
         known: The foreign-key violations from before the run.
-        timeout: Seconds that SQLite waits for a lock.
 
     Returns:
         What is wrong, or None.
+
+    Raises:
+        OrchctlError: It can't be read just now, which says nothing against it: somebody holds it
+            exclusively (waits for `patience.STEP` only), a full disk.
     """
     try:
         # Opened for writing, so that the last one out also removes the WAL's files.
-        with contextlib.closing(writing(file, timeout=timeout)) as connection:
+        with contextlib.closing(writing(file, timeout=STEP)) as connection:
             found = stamped(connection, version_table) or ()
             if tuple(sorted(found)) != heads:
                 return f"it is at {', '.join(found) or 'base'}, not {', '.join(heads) or 'base'}"
@@ -178,7 +180,10 @@ def confirm(
             if new := new_violations(known, foreign_key_violations(connection)):
                 return f"new foreign-key violations: {dict(new)}"
     except sqlite3.Error as error:
-        return explain(error, file, doing="read").message
+        told = explain(error, file, doing="read")
+        if told.code in ("database-damaged", "not-a-database"):
+            return told.message
+        raise told from error
     return None
 
 

@@ -15,6 +15,7 @@ from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.patience import patiently
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.starting_point import StartingPoint
 from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
@@ -111,10 +112,12 @@ class _Run:
         self._began = time.monotonic()
         self._journal = Journal(plan.snapshot_directory, plan.database)
         self._kept: Safekeeping | None = None
+        self._was_there = os.path.lexists(plan.database)
 
     def run(self) -> RunReport:
         """Preflight, rehearsal, transaction, confirmation, journal."""
-        for warning in preflight(self._plan):
+        patience = self._settings.lock_timeout
+        for warning in patiently(lambda: preflight(self._plan), patience):
             self._listener.warning(warning)
         with StartingPoint(self._settings, self._plan, self._listener) as start:
             try:
@@ -174,13 +177,14 @@ class _Run:
 
     def _confirm(self, outcome: Outcome, snapshot: Snapshot | None) -> None:
         known = self._kept.violations if self._kept else frozenset()
-        wrong = confirm(
-            self._plan.database,
-            outcome.version_table,
-            outcome.after,
-            known,
-            timeout=self._settings.lock_timeout,
-        )
+        file, table = self._plan.database, outcome.version_table
+        try:
+            wrong = patiently(
+                lambda: confirm(file, table, outcome.after, known), self._settings.lock_timeout
+            )
+        except OrchctlError as error:  # nothing against the commit, which SQLite reported done
+            self._listener.warning(f"Not confirmed through a fresh connection: {error.message}")
+            return
         if wrong is None:
             self._listener.step("Confirmed through a fresh connection")
             return
@@ -205,7 +209,7 @@ class _Run:
     def _failed(self, error: BaseException, snapshot: Snapshot | None) -> None:
         """Leave nothing behind that was not there, and write the story down."""
         plan = self._plan
-        if not plan.exists:
+        if not self._was_there:
             _remove_empty(plan.database)
         if (self._kept is None and snapshot is None) or not plan.snapshot_directory.is_dir():
             return  # nothing was tried

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database.inspect import inspect
+from orchctl.errors import UsageError
 from orchctl.snapshots.catalog import default_directory
+from orchctl.upgrade.patience import STEP, patiently
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -73,7 +75,9 @@ def plan_run(
     """
     from orchctl.upgrade.environment import open_script
 
-    facts = inspect(file, version_table=version_table)
+    facts = patiently(
+        lambda: inspect(file, version_table=version_table, timeout=STEP), settings.lock_timeout
+    )
     _, script = open_script(settings)
     steps = find_steps(script, direction, revision, facts.heads, file)
     return UpgradePlan(
@@ -121,6 +125,12 @@ def find_steps(
     from orchctl.upgrade.environment import resolve_error
     from orchctl.upgrade.failure import unknown_to_chain
 
+    if not revision:
+        raise UsageError(
+            "The revision is empty",
+            code="unknown-revision",
+            hint="orchctl history lists the revisions; leave it out for head",
+        )
     known = script.revision_map._revision_map
     unknown = [head for head in heads if head not in known]
     if unknown:

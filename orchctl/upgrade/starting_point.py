@@ -18,6 +18,7 @@ from orchctl.database.open import writing
 from orchctl.snapshots.retention import Decision, apply
 from orchctl.snapshots.take import take
 from orchctl.upgrade.manifest import chain_manifest
+from orchctl.upgrade.patience import STEP, patiently
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -67,11 +68,11 @@ class StartingPoint:
             Refused, LockHeld, OperationFailed: As `take` says.
         """
         plan = self._plan
-        self._watch = writing(plan.database, timeout=self._settings.lock_timeout)
+        self._watch = writing(plan.database, timeout=STEP)
         try:
             self._watch.execute("PRAGMA query_only=ON")
             self._watch.execute("BEGIN")
-            self._version = self._data_version()
+            self._version = patiently(self._first_read, self._settings.lock_timeout)
             self.snapshot = self._take(self._watch)
             self._watch.execute("COMMIT")
         except sqlite3.Error as error:
@@ -108,6 +109,13 @@ class StartingPoint:
             )
         self._listener.step(f"Snapshot {snapshot.id} of revision {_heads(snapshot)}")
         return snapshot
+
+    def _first_read(self) -> int | None:
+        """The read that takes the read lock, which BEGIN alone does not."""
+        try:
+            return self._data_version()
+        except sqlite3.Error as error:
+            raise explain(error, self._plan.database, doing="snapshot") from error
 
     def _data_version(self) -> int | None:
         if self._watch is None:
