@@ -1,0 +1,135 @@
+"""orchctl in processes that start in a blink: forked from one that has imported everything.
+
+Each run is a process of its own, with its own working folder, environment and output, which can be
+signalled and killed; only the half second that Python takes to import Alembic is paid once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.support.projects import Project, clean_environment
+
+_SERVER = """
+import json, os, signal, sys, time
+import aiosqlite, alembic.autogenerate, alembic.command, alembic.operations, alembic.runtime
+import sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
+import orchctl.cli, orchctl.snapshots.restore, orchctl.upgrade.execute, orchctl.upgrade.rehearsal
+import gc, orchctl.upgrade.at_head, orchctl.upgrade.rollback, orchctl.upgrade.status
+
+def child(order):
+    os.chdir(order["folder"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    for number, name in ((0, os.devnull), (1, order["stdout"]), (2, order["stderr"])):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
+    sys.argv = ["orchctl", *order["words"]]
+    code = orchctl.cli.run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+def wait(pid):
+    for _ in range(6000):
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "never ended"
+
+gc.freeze()
+for line in sys.stdin:
+    order = json.loads(line)
+    if "wait" in order:
+        answer = wait(order["wait"])
+    else:
+        answer = os.fork()
+        if not answer:
+            child(order)
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Run:
+    """A running orchctl."""
+
+    def __init__(self, words: tuple[str, ...], pid: int, folder: Path) -> None:
+        self.words = words
+        self.pid = pid
+        self._folder = folder
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; to one that has just ended it does nothing."""
+        os.kill(self.pid, number)  # not reaped yet, so the pid is still its own
+
+    def finished(self) -> subprocess.CompletedProcess[str]:
+        """Wait for the end; a process killed by a signal has its number, negative, as code."""
+        code = _ask({"wait": self.pid})
+        assert isinstance(code, int), f"{self.words} never ended"
+        stdout, stderr = (Path(self._folder, n).read_text() for n in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(self.words, code, stdout, stderr)
+
+
+_numbers = itertools.count()
+
+
+def start(project: Project, *words: str, env: dict[str, str] | None = None) -> Run:
+    """Start orchctl in the project's folder, and go on."""
+    folder = Path(_server().folder.name, str(next(_numbers)))
+    folder.mkdir()
+    order = {
+        "folder": str(project.folder),
+        "words": words,
+        "env": clean_environment() | (env or {}),
+        "stdout": str(folder / "stdout"),
+        "stderr": str(folder / "stderr"),
+    }
+    return Run(words, _ask(order), folder)
+
+
+def orchctl(
+    project: Project, *words: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run orchctl in the project's folder to its end."""
+    return start(project, *words, env=env).finished()
+
+
+class _Server:
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="orchctl-preloaded-")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        self.process.communicate()
+        self.folder.cleanup()
+
+
+@cache
+def _server() -> _Server:
+    return _Server()
+
+
+def _ask(order: dict[str, Any]) -> Any:
+    process = _server().process
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
