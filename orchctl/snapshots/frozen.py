@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from orchctl.database.failure import explain
 from orchctl.database.open import connect
 
 
@@ -21,10 +20,7 @@ def frozen(path: Path) -> Iterator[sqlite3.Connection]:
         path: The snapshot's file.
 
     Raises:
-        Refused: `database-damaged`, `not-a-database`, `cannot-open`.
+        sqlite3.Error: As it comes; only the caller knows which file an error in the body is about.
     """
-    try:
-        with closing(connect(path, "mode=ro&immutable=1", timeout=0)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise explain(error, path, doing="read") from error
+    with closing(connect(path, "mode=ro&immutable=1", timeout=0)) as connection:
+        yield connection

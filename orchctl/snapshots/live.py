@@ -13,6 +13,7 @@ from typing import TypeVar
 from orchctl.database.failure import locked, primary_code
 from orchctl.database.inspect import pragma
 from orchctl.database.open import reading_beside, writing
+from orchctl.errors import LockHeld
 from orchctl.snapshots.confirm import confirm
 from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot
@@ -24,6 +25,7 @@ Answer = TypeVar("Answer")
 # new readers out until the last one is gone. In WAL mode it only sleeps, longer and longer, and
 # starves beside a busy writer; trying every 2 ms does not.
 _WAIT_ROLLBACK_MS = 500
+_WAIT_AFTERWARDS = 10.0
 _PAUSE = 0.002
 _STEP_PAGES = 2048
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -56,18 +58,17 @@ def overwrite(
     """
     job = _Job(snapshot, real, time.monotonic() + timeout, progress, guard)
     with frozen(snapshot.path) as source, closing(writing(real, timeout=0)) as live:
-        live.execute("PRAGMA synchronous=FULL")
+        job.patiently(lambda: live.execute("PRAGMA synchronous=FULL"))
         wal = job.patiently(lambda: pragma(live, "journal_mode")) == "wal"
-        if wal and pragma(live, "page_size") != snapshot.page_size:
-            _change_page_size(job, source, live)
-        elif wal:
+        page_size = job.patiently(lambda: pragma(live, "page_size"))
+        if wal and page_size == snapshot.page_size:
             _copy(job, source, live, guard=job.guard)
+            return _settled(job, live, "wal")
+        if wal:
+            _change_page_size(job, source, live)
         else:
             _copy_exclusively(job, source, live)
-        _settle(live, snapshot.journal_mode)
-        with reading_beside(real) as fresh:
-            exact = confirm(snapshot, real, fresh)
-        return exact, str(pragma(live, "journal_mode"))
+        return _settled(job, live, "delete")
 
 
 @dataclass(frozen=True)
@@ -184,11 +185,20 @@ def _change_page_size(job: _Job, source: sqlite3.Connection, live: sqlite3.Conne
         raise
 
 
-def _settle(live: sqlite3.Connection, journal_mode: str) -> None:
-    """Into the snapshot's journal mode, and the WAL written back, as far as others allow."""
+def _settled(job: _Job, live: sqlite3.Connection, mode: str) -> tuple[bool, str]:
+    """Into the snapshot's journal mode, the WAL written back, and a fresh look at the result.
+
+    The content is in place: from here on others who use the database are no reason to fail.
+    """
+    wanted = job.snapshot.journal_mode
     live.execute(f"PRAGMA busy_timeout={_WAIT_ROLLBACK_MS}")
     with suppress(sqlite3.OperationalError):
-        # Busy is an answer here, not a failure: the content is in place already.
-        live.execute(f"PRAGMA journal_mode={journal_mode}").fetchone()
-    if pragma(live, "journal_mode") == "wal":
-        live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if mode != wanted:
+            mode = str(live.execute(f"PRAGMA journal_mode={wanted}").fetchone()[0])
+        if mode == "wal":
+            live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    try:
+        with reading_beside(job.real, timeout=_WAIT_AFTERWARDS) as fresh:
+            return confirm(job.snapshot, job.real, fresh), mode
+    except LockHeld:
+        return False, mode

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -94,7 +93,7 @@ def restore(
     real = Path(os.path.realpath(database))
     require_usable(snapshot)
     with in_use(snapshot.path):
-        way = _way(real)
+        way = _way(real, timeout)
         _require_room(snapshot, real, way)
         try:
             done = _put_back(snapshot, real, way, timeout, progress, guard)
@@ -151,14 +150,14 @@ class _TooDamagedError(Exception):
     """The live file can't be overwritten through SQLite."""
 
 
-def _way(real: Path) -> Way:
+def _way(real: Path, timeout: float) -> Way:
     if not os.path.lexists(real):
         if not real.parent.is_dir():
             with reading(real):  # raises `no-directory`
                 pass
         return "created"
     try:
-        inspect(real)
+        inspect(real, timeout=timeout)
     except Refused as error:
         if error.code not in _BROKEN:
             raise
@@ -197,7 +196,7 @@ def _put_back(
         told = _told(error, real)
         if told is None and isinstance(error, sqlite3.DatabaseError):
             raise _TooDamagedError from error
-        if before != _state(real):
+        if not _unchanged(before, real):
             raise _failed(snapshot, real, error) from error
         if told is None:
             raise
@@ -218,14 +217,25 @@ def _told(error: BaseException, real: Path) -> OrchctlError | None:
     return None
 
 
-def _state(real: Path) -> object:
-    """What a failed restore must have left alone.
+def _unchanged(before: object, real: Path) -> bool:
+    """Whether a failed restore left alone what it must; what can't be seen counts as left alone.
 
     Not the file's bytes, which differ after a transaction was undone, nor its size: others may
     have written in the meantime. What they don't change is the schema and Alembic's stamp.
     """
-    with suppress(OrchctlError, OSError):
+    after = _state(real)
+    return before is None or after is None or before == after
+
+
+def _state(real: Path) -> object:
+    try:
         facts = inspect(real)
+    except Refused as error:
+        if error.code not in _BROKEN:
+            return None
+    except (OrchctlError, OSError):
+        return None
+    else:
         return (facts.exists, facts.schema_hash, facts.heads)
     beside = sidecars(real).values()
     return tuple(path.stat().st_size if path.exists() else None for path in (real, *beside))

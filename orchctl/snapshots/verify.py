@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchctl.database.digest import dump_digest
+from orchctl.database.failure import explain
 from orchctl.database.inspect import Violation, foreign_key_violations, integrity_check
 from orchctl.database.space import require
-from orchctl.errors import OrchctlError, Refused
+from orchctl.errors import Refused
 from orchctl.snapshots.durable import in_use
 from orchctl.snapshots.frozen import frozen
-from orchctl.snapshots.manifest import Snapshot, require_known_format, update
+from orchctl.snapshots.manifest import Snapshot, not_writable, require_known_format, update
 from orchctl.snapshots.rebuild import rebuild
 from orchctl.snapshots.seal import Progress, hash_file
 
@@ -100,19 +102,24 @@ def _content_problems(snapshot: Snapshot) -> tuple[tuple[str, ...], frozenset[Vi
     try:
         with frozen(snapshot.path) as connection:
             return integrity_check(connection), foreign_key_violations(connection)
-    except OrchctlError as error:
-        return (error.message,), frozenset()
+    except sqlite3.Error as error:
+        return (f"its content cannot be read: {error}",), frozenset()
 
 
 def _trial_problems(snapshot: Snapshot) -> tuple[str, ...]:
     folder = snapshot.path.parent
     require(folder, snapshot.size, f"a trial restore of {snapshot.id}")
-    with tempfile.TemporaryDirectory(prefix=".trial-", dir=folder) as temporary:
-        trial = Path(temporary) / "restored.db"
-        rebuild(snapshot, trial)
-        with frozen(snapshot.path) as before, frozen(trial) as after:
-            if dump_digest(before) == dump_digest(after):
-                return ()
+    try:
+        with tempfile.TemporaryDirectory(prefix=".trial-", dir=folder) as temporary:
+            trial = Path(temporary) / "restored.db"
+            rebuild(snapshot, trial)
+            with frozen(snapshot.path) as before, frozen(trial) as after:
+                if dump_digest(before) == dump_digest(after):
+                    return ()
+    except sqlite3.Error as error:
+        raise explain(error, folder, doing="restore on trial into") from error
+    except PermissionError as error:
+        raise not_writable(folder) from error
     return ("a trial restore does not give back the same content",)
 
 

@@ -139,7 +139,7 @@ WRITE = """
 import sqlite3, sys, threading, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
 stop = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
 connection.execute("CREATE TABLE IF NOT EXISTS log (n INTEGER, twice INTEGER)")
 count = connection.execute("SELECT count(*) FROM log").fetchone()[0]
 print("ready", flush=True)
