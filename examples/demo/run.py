@@ -46,7 +46,7 @@ def build_project(folder: Path) -> None:
     )
     (folder / "data").mkdir()
     database = folder / "data" / "llm_orchestrator.db"
-    print(f"Building a database at revision 002: {database.relative_to(ROOT)}", flush=True)
+    print(f"Building a database at revision 002: {database.relative_to(folder)}", flush=True)
     builder = Path(__file__).with_name("database.py")
     subprocess.run([sys.executable, builder, database], check=True, env=environment())
 
