@@ -76,9 +76,11 @@ def line_starts(text: str) -> list[int]:
 def read_line(path: Path, number: int, *, width: int = 160) -> str | None:
     """One line of a file for a message, cut to `width` characters; None when there is none."""
     try:
-        lines = lines_of(decode(path.read_bytes()).text, number)
+        # Reading a named pipe would wait for ever.
+        data = path.read_bytes() if path.is_file() else b""
     except OSError:
         return None
+    lines = lines_of(decode(data).text, number)
     if not 1 <= number <= len(lines):
         return None
     line = lines[number - 1]

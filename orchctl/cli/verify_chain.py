@@ -137,11 +137,12 @@ def _draw(
         shown = shown_path(edit.path, folder)
         if applied:
             for finding in edit.findings:
-                output.line(f"{shown}:{finding.line}: {finding.rule} mended", "green")
-        output.raw(edit.diff(shown))
+                told = f"{shown}:{finding.line}: {finding.rule} mended"
+                output.line(_printable(told), "green")
+        output.raw("".join(map(_printable, edit.diff(shown).splitlines(keepends=True))))
     for finding in report.findings:
         _draw_finding(output, finding, folder)
-    output.line(_summary(report))
+    output.line(_printable(_summary(report)))
     mendable = sum(finding.replacement is not None for finding in report.findings)
     if mendable and not edits:
         output.note(f"orchctl verify-chain --fix mends {mendable} of them")
@@ -153,16 +154,22 @@ def _draw_finding(output: Output, finding: Finding, folder: Path) -> None:
 
     where = shown_path(finding.path, folder) + ":" if finding.path else ""
     where += f"{finding.line}: " if finding.path and finding.line else " " if where else ""
-    output.line(
-        f"{where}{finding.rule} {finding.severity}: {finding.message}", _COLOURS[finding.severity]
-    )
+    told = f"{where}{finding.rule} {finding.severity}: {finding.message}"
+    output.line(_printable(told), _COLOURS[finding.severity])
     line = read_line(finding.path, finding.line) if finding.path and finding.line else None
     if line and line.strip():
-        output.line(f"    {line.strip()}")
+        output.line(f"    {_printable(line.strip())}")
     if finding.alembic:
-        output.line(f"    Alembic: {finding.alembic}", "dim")
+        output.line(_printable(f"    Alembic: {finding.alembic}"), "dim")
     if finding.suggestion:
-        output.line(f"    suggestion: {finding.suggestion}")
+        output.line(_printable(f"    suggestion: {finding.suggestion}"))
+
+
+def _printable(text: str) -> str:
+    """Without what would make a terminal do something: the text comes from anybody's files."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\t\n" else ascii(one)[1:-1] for one in text)
 
 
 def _summary(report: ChainReport) -> str:

@@ -1,0 +1,299 @@
+"""`orchctl verify-chain`: real processes on real folders and databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.projects import Project, bytes_of, clean_environment, execute
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project")
+    made.add("001", "op.create_table('users', sa.Column('id', sa.Integer))", name="001_initial.py")
+    made.add("002", name="002_more.py")
+    made.add("003", name="003_last.py")
+    return made
+
+
+def break_parent(project: Project) -> Path:
+    """The case of the field: 002's parent is named by its file."""
+    path = project.folder / "migrations/versions/002_more.py"
+    text = path.read_text()
+    path.write_text(text.replace("down_revision = '001'", "down_revision = '001_initial'"))
+    return path
+
+
+def data(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_chain_that_is_right(project: Project) -> None:
+    done = project.orchctl("verify-chain")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "3 revisions, 1 head (003), no findings\n"
+
+
+def test_the_field_case(project: Project) -> None:
+    path = break_parent(project)
+    line = path.read_text().splitlines().index("down_revision = '001_initial'") + 1
+    done = project.orchctl("verify-chain")
+    assert done.returncode == 1
+    assert done.stdout == (
+        f"migrations/versions/002_more.py:{line}: C01 error: down_revision names the file "
+        "'001_initial'; the revision in it is '001'\n"
+        "    down_revision = '001_initial'\n"
+        "    Alembic: KeyError: '001_initial'\n"
+        "    suggestion: 001\n"
+        "3 revisions, 1 head (003), 1 error\n"
+    )
+    assert done.stderr == "orchctl verify-chain --fix mends 1 of them\n"
+    assert "KeyError: '001_initial'" in project.alembic("heads").stderr
+
+
+@pytest.mark.parametrize("words", [("--json",), ("--format", "json")])
+def test_the_json_contract(project: Project, words: tuple[str, ...]) -> None:
+    path = break_parent(project)
+    done = project.orchctl("verify-chain", *words)
+    assert (done.returncode, done.stderr) == (1, "")
+    found = data(done)
+    assert (found["ok"], found["revisions"]) == (False, ["001", "002", "003"])
+    assert (found["heads"], found["bases"]) == (["003"], ["001"])
+    (finding,) = found["findings"]
+    assert finding["rule"] == "C01"
+    assert finding["severity"] == "error"
+    assert finding["path"] == "migrations/versions/002_more.py"
+    assert path.read_text().splitlines()[finding["line"] - 1] == "down_revision = '001_initial'"
+    assert (finding["revision"], finding["suggestion"]) == ("002", "001")
+    assert data(project.orchctl("--json", "verify-chain")) == found
+
+
+def test_fix_mends_just_that(project: Project) -> None:
+    path = break_parent(project)
+    path.chmod(0o640)
+    broken = path.read_bytes()
+    others = {one: one.read_bytes() for one in path.parent.iterdir() if one != path}
+    shown = project.orchctl("verify-chain", "--fix", "--dry-run")
+    assert shown.returncode == 1
+    assert "-down_revision = '001_initial'\n+down_revision = '001'\n" in shown.stdout
+    assert path.read_bytes() == broken
+    done = project.orchctl("verify-chain", "--fix")
+    assert done.returncode == 0
+    assert "002_more.py:12: C01 mended" in done.stdout
+    assert done.stdout.endswith("3 revisions, 1 head (003), no findings\n")
+    assert path.read_bytes() == broken.replace(b"'001_initial'", b"'001'")
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert {one: one.read_bytes() for one in others} == others
+    assert project.alembic("upgrade", "head").returncode == 0
+    again = project.orchctl("verify-chain", "--fix")
+    assert (again.returncode, again.stdout) == (0, "3 revisions, 1 head (003), no findings\n")
+
+
+def test_fix_in_json(project: Project) -> None:
+    break_parent(project)
+    shown = data(project.orchctl("verify-chain", "--fix", "--dry-run", "--json"))
+    assert (shown["ok"], shown["edits"][0]["applied"]) == (False, False)
+    done = data(project.orchctl("verify-chain", "--fix", "--json"))
+    assert (done["ok"], done["findings"]) == (True, [])
+    (edit,) = done["edits"]
+    assert (edit["path"], edit["applied"]) == ("migrations/versions/002_more.py", True)
+    assert "+down_revision = '001'" in edit["diff"]
+
+
+@pytest.mark.parametrize("path", ["migrations/versions", "migrations", "alembic.ini", "."])
+def test_a_path_instead_of_the_settings(project: Project, path: str, tmp_path: Path) -> None:
+    break_parent(project)
+    done = project.orchctl("verify-chain", path, "--json")
+    assert [one["rule"] for one in data(done)["findings"]] == ["C01"]
+    # From elsewhere, without any project of one's own.
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    target = project.folder / path
+    done = run(elsewhere, "verify-chain", str(target), "--json")
+    (finding,) = data(done)["findings"]
+    assert finding["path"] == str(project.folder / "migrations/versions/002_more.py")
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "orchctl", *words],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_this_repositorys_own_chain() -> None:
+    done = run(ROOT, "verify-chain", "migrations/versions")
+    assert (done.returncode, done.stdout) == (0, "4 revisions, 1 head (004), no findings\n")
+
+
+USAGE = {
+    "gone": (("verify-chain", "nowhere"), 2, "nowhere does not exist"),
+    "a file": (("verify-chain", "app.txt"), 2, "neither a folder nor an ini file"),
+    "dry-run alone": (("verify-chain", "--dry-run"), 2, "--dry-run goes with --fix"),
+    "unknown format": (("verify-chain", "--format", "xml"), 2, "xml"),
+    "no such database": (("verify-chain", "--db", "gone.db"), 3, "no database"),
+    "no database at all": (("verify-chain", "--db", "sqlite://"), 3, "memory"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "text"), USAGE.values(), ids=list(USAGE))
+def test_wrong_use(project: Project, words: tuple[str, ...], code: int, text: str) -> None:
+    (project.folder / "app.txt").write_text("")
+    done = project.orchctl(*words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    error = json.loads(project.orchctl("--json", *words).stderr)["error"]
+    assert error["exit_code"] == code
+    assert error["hint"]
+
+
+def test_no_project(tmp_path: Path) -> None:
+    done = run(tmp_path, "verify-chain")
+    assert done.returncode == 3
+    assert "No alembic.ini" in done.stderr
+
+
+def test_nothing_of_the_project_is_run(project: Project) -> None:
+    """Revision files and env.py that would shout are only read; Alembic is not even loaded."""
+    versions = project.folder / "migrations/versions"
+    (versions / "002_more.py").write_text(
+        "import no_such_module\nprint('shout')\nrevision = '002'\ndown_revision = '001'\n"
+    )
+    project.set_env("raise SystemExit('shout')")
+    before = sorted(project.folder.rglob("*"))
+    program = (
+        "import sys; from orchctl.cli.boundary import run; code = run(['verify-chain']); "
+        "heavy = {'alembic', 'sqlalchemy', 'docker', 'kubernetes', 'rich'} & sys.modules.keys(); "
+        "sys.exit(code or (f'loaded {heavy}' if heavy else 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=project.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "shout" not in done.stdout
+    assert sorted(project.folder.rglob("*")) == before
+
+
+# -- against databases -----------------------------------------------------------------------
+
+
+def test_databases_that_fit(project: Project) -> None:
+    assert project.alembic("upgrade", "002").returncode == 0
+    (project.folder / "new.db").write_bytes(b"")
+    before = bytes_of(project.database)
+    done = project.orchctl("verify-chain", "--db", "sqlite:///app.db", "--db", "new.db")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "3 revisions, 1 head (003), no findings\n"
+    assert bytes_of(project.database) == before
+
+
+STAMPS = {
+    "vanished": ("UPDATE alembic_version SET version_num = '009'", "error", "'009'"),
+    "two": ("INSERT INTO alembic_version VALUES ('001')", "error", "'002' contains '001'"),
+    "empty": ("DELETE FROM alembic_version", "error", "alembic_version is empty"),
+    "none": ("DROP TABLE alembic_version", "error", "no version table"),
+    "others": (
+        "DROP TABLE users; CREATE TABLE x (y); DELETE FROM alembic_version",
+        "warning",
+        "has 1 table, but",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sql", "severity", "words"), STAMPS.values(), ids=list(STAMPS))
+def test_databases_that_do_not(project: Project, sql: str, severity: str, words: str) -> None:
+    assert project.alembic("upgrade", "002").returncode == 0
+    execute(project.database, sql)
+    done = project.orchctl("verify-chain", "--db", "app.db", "--json")
+    (finding,) = data(done)["findings"]
+    assert (finding["rule"], finding["severity"]) == ("C16", severity)
+    assert str(project.database) in finding["message"]
+    assert words in finding["message"]
+    assert done.returncode == (1 if severity == "error" else 0)
+    text = project.orchctl("verify-chain", "--db", "app.db").stdout
+    assert text.startswith(f"C16 {severity}: ")
+
+
+def test_a_version_table_of_another_name(project: Project) -> None:
+    env = project.env.replace("connection=connection,", "connection=connection, version_table='v',")
+    project.set_env(env)
+    assert project.alembic("upgrade", "head").returncode == 0
+    assert project.orchctl("verify-chain", "--db", "app.db").returncode == 0
+    assert project.orchctl("verify-chain", "migrations", "--db", "app.db").returncode == 0
+
+
+def test_a_url_with_a_password_is_not_shown(project: Project) -> None:
+    done = project.orchctl("verify-chain", "--db", "postgresql://u:s3cret@host/x")
+    assert done.returncode == 3
+    assert "s3cret" not in done.stderr + done.stdout
+
+
+# -- whatever lies in the folder -------------------------------------------------------------
+
+
+def test_junk_never_brings_it_down(project: Project) -> None:
+    versions = project.folder / "migrations/versions"
+    (versions / "a.py").write_bytes(os.urandom(100_000))
+    (versions / "b.py").write_text(f"x = '{'y' * 1_000_000}'; (\n")
+    (versions / "c.py").write_text("(" * 100_000)
+    (versions / "d.py").write_text("revision = 'd'\ndown_revision = " + "-" * 100_000 + "1")
+    (versions / "e.py").write_text("\n".join(" " * n + "if x:" for n in range(200)))
+    (versions / "f.py").symlink_to("nowhere")
+    (versions / "g.py").mkdir()
+    (versions / "h.py").write_text("revision = '\udc80'", errors="surrogateescape")
+    os.mkfifo(versions / "i.py")
+    for words in ((), ("--json",), ("--fix",)):
+        done = project.orchctl("verify-chain", *words)
+        assert done.returncode == 1
+        assert done.stderr == ""
+        assert len(done.stdout) < 20_000
+    found = data(project.orchctl("verify-chain", "--json"))
+    assert {"001", "002", "003"} <= set(found["revisions"])
+    named = {Path(one["path"]).name for one in found["findings"]}
+    assert named >= {"a.py", "b.py", "c.py", "e.py", "h.py", "i.py"}
+
+
+def test_nothing_in_a_file_reaches_the_terminal_as_a_command(project: Project) -> None:
+    versions = project.folder / "migrations/versions"
+    text = "revision = '\x1b[31m'; down_revision = 'a\x07b'  # \x9b1m\n"
+    (versions / "z\x1b[2J.py").write_text(text)
+    done = project.orchctl("verify-chain")
+    assert done.returncode == 1
+    assert "C06" in done.stdout
+    assert all(one.isprintable() for line in done.stdout.splitlines() for one in line)
+
+
+def test_a_long_chain(tmp_path: Path) -> None:
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    for number in range(1500):
+        parent = repr(f"r{number - 1}") if number else "None"
+        text = f"revision = 'r{number}'\ndown_revision = {parent}\n"
+        (versions / f"r{number}.py").write_text(text)
+    done = run(tmp_path, "verify-chain", "versions")
+    assert done.stdout == "1500 revisions, 1 head (r1499), no findings\n"
+    (versions / "r0.py").write_text("revision = 'r0'\ndown_revision = 'r1499'\n")
+    done = run(tmp_path, "verify-chain", "versions")
+    assert done.returncode == 1
+    assert "r0 → r1499 → r1498 → r1497 → r1496 → … 1490 more …" in done.stdout
