@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database.inspect import Violation, row_counts
+from orchctl.database.open import reading_beside
 from orchctl.upgrade.checks import CommitGuard
 from orchctl.upgrade.proof import (
     BEFORE,
@@ -52,7 +53,8 @@ class Safekeeping:
         self._accept_drops = plan.accept_drops
         self._before = before
         self._commit_guard = CommitGuard(guard.real)
-        self._schema = SchemaBefore(guard.real)
+        # Read only when a table was rebuilt; where no file keeps the state before, now or never.
+        self._schema = SchemaBefore(guard.real) if before is None else None
         self.level = _level(settings, before, plan.size)
         self.proof: RowProof | None = None
         self.put_back: tuple[str, ...] = ()
@@ -83,19 +85,31 @@ class Safekeeping:
         Raises:
             Refused: New foreign-key violations, leftovers, or loss that nobody declared.
         """
-        writes, own = guard.writes, guard.version_tables
-        rebuilt = writes.dropped - {name.lower() for name in own}
-        self.put_back = self._schema.put_back(guard.real, rebuilt, writes.dropped_by_name)
+        self.put_back, found = self._schema_losses(guard)
         self._commit_guard.check(guard.real)
-        found: list[Loss | SchemaLoss] = list(
-            self._schema.losses(guard.real, rebuilt, writes.dropped_by_name, own)
-        )
         if self.level != "off":
             self.proof = self._prove(guard)
-            found += self.proof.losses
+            found = (*found, *self.proof.losses)
         losses = undeclared(found, (*self._allowed, *declared), accept_drops=self._accept_drops)
         if losses:
             raise refuse_losses(losses)
+
+    def _schema_losses(
+        self, guard: GuardedConnection
+    ) -> tuple[tuple[str, ...], tuple[Loss | SchemaLoss, ...]]:
+        """Put back what rebuilt tables lost; what could be put back, and what could not."""
+        writes, own = guard.writes, guard.version_tables
+        rebuilt = writes.dropped - {name.lower() for name in own}
+        if not rebuilt:
+            return (), ()
+        schema = self._schema or self._read_schema()
+        put_back = schema.put_back(guard.real, rebuilt, writes.dropped_by_name)
+        return put_back, schema.losses(guard.real, rebuilt, writes.dropped_by_name, own)
+
+    def _read_schema(self) -> SchemaBefore:
+        assert self._before is not None  # noqa: S101 - see __init__
+        with reading_beside(self._before) as connection:
+            return SchemaBefore(connection)
 
     def _prove(self, guard: GuardedConnection) -> RowProof:
         if self._before is None:
