@@ -15,6 +15,7 @@ from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.patience import patiently
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.starting_point import StartingPoint
@@ -255,6 +256,7 @@ class _Run:
             snapshot=report.snapshot.id if report.snapshot else None,
             content=content,
             row_counts=counts,
+            chain=chain_manifest(self._settings),
             seconds=round(report.seconds, 3),
         )
         try:

@@ -29,6 +29,7 @@ class Entry:
         content: `database.content.content_hash` of the file afterwards; None when it can't be
             told. By it a rollback sees whether anything was written since.
         row_counts: Rows of every table afterwards.
+        chain: The chain of the code that ran: ids, parents, file hashes (`manifest`).
         seconds: How long it took.
         at: When it ended, UTC, ISO 8601.
     """
@@ -44,6 +45,7 @@ class Entry:
     error: dict[str, Any] | None = None
     content: str | None = None
     row_counts: dict[str, int] = field(default_factory=dict)
+    chain: dict[str, Any] | None = None
     seconds: float = 0.0
     at: str = ""
 

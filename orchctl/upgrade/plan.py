@@ -79,6 +79,12 @@ def plan_run(
         lambda: inspect(file, version_table=version_table, timeout=STEP), settings.lock_timeout
     )
     _, script = open_script(settings)
+    directory = snapshot_directory(settings, file)
+    known = script.revision_map._revision_map
+    if unknown := [head for head in facts.heads if head not in known]:
+        from orchctl.upgrade.ahead import ahead_of_code
+
+        raise ahead_of_code(file, directory, unknown, [id_ for id_ in known if id_])
     steps = find_steps(script, direction, revision, facts.heads, file)
     return UpgradePlan(
         direction=direction,
@@ -90,7 +96,7 @@ def plan_run(
         target=revision,
         steps=tuple(_step(step) for step in steps),
         backup=settings.backup and facts.exists and facts.size > 0,
-        snapshot_directory=snapshot_directory(settings, file),
+        snapshot_directory=directory,
     )
 
 
