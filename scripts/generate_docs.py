@@ -16,7 +16,7 @@ os.environ.update(COLUMNS="96", TERMINAL_WIDTH="96")
 import typer
 
 from orchctl import errors
-from orchctl.cli.app import app
+from orchctl.cli.app import command_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,7 +42,7 @@ def pages() -> dict[Path, str]:
 
 
 def cli_page() -> str:
-    root = typer.main.get_command(app)
+    root = command_tree()
     parts = ["# Commands", "", "Written by `make format` from `orchctl --help`."]
     for words, command in commands(root, ("orchctl",)):
         parts += ["", f"## {' '.join(words)}", "", "```text", help_of(words, command), "```"]
@@ -59,7 +59,7 @@ def commands(command, words):
 def help_of(words, command) -> str:
     parent = None
     for word in words[:-1]:
-        parent = typer.Context(typer.main.get_command(app), info_name=word, parent=parent)
+        parent = typer.Context(command_tree(), info_name=word, parent=parent)
     with typer.Context(command, info_name=words[-1], parent=parent) as context:
         return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
@@ -109,7 +109,7 @@ def readme() -> str:
     if begin not in text:
         return text
     rows = ["| command | does |", "|---|---|"]
-    for words, command in commands(typer.main.get_command(app), ("orchctl",)):
+    for words, command in commands(command_tree(), ("orchctl",)):
         if not getattr(command, "commands", None):
             first = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
             rows.append(f"| `{' '.join(words)}` | {first} |")

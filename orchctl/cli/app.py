@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from orchctl import __version__
-from orchctl.cli import (
-    authoring,
-    backup,
-    current,
-    listing,
-    rehearse,
-    rollback,
-    settings,
-    stamp,
-    status,
-    upgrade,
-    verify_chain,
-)
 from orchctl.cli.invocation import begin
+from orchctl.cli.parameters import lighten
 from orchctl.output import Output
 
-app = typer.Typer(
-    name="orchctl",
-    help="Safe Alembic migrations, snapshots and restarts for services that keep data in SQLite.",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # Rich would cost more than all the rest of `--help`
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Which module registers which commands, in the order of `--help`. Only what is run gets imported:
+# the others would cost more than many a command.
+_REGISTERED = {
+    "status": ("status",),
+    "upgrade": ("upgrade", "downgrade"),
+    "stamp": ("stamp",),
+    "rehearse": ("rehearse",),
+    "rollback": ("rollback",),
+    "backup": ("backup",),
+    "listing": ("heads", "branches", "history", "show"),
+    "current": ("current",),
+    "authoring": ("revision", "merge", "check"),
+    "verify_chain": ("verify-chain",),
+    "settings": ("config",),
+}
 
 
 def _show_version(wanted: bool) -> None:
@@ -40,7 +37,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def main(
     context: typer.Context,
     config: Annotated[
@@ -77,14 +73,28 @@ def main(
     )
 
 
-status.register(app)
-upgrade.register(app)
-stamp.register(app)
-rehearse.register(app)
-rollback.register(app)
-backup.register(app)
-listing.register(app)
-current.register(app)
-authoring.register(app)
-verify_chain.register(app)
-settings.register(app)
+def command_tree(words: Sequence[str] | None = None) -> Any:
+    """The tree of commands as Typer runs it.
+
+    Args:
+        words: The words of the command line: modules whose commands are not among them are left
+            out. None, or words that name no command or ask for help, give the whole tree.
+    """
+    given = set(words or ())
+    needed = [module for module, names in _REGISTERED.items() if given & set(names)]
+    if not needed or given & {"--help", "-h"}:
+        needed = list(_REGISTERED)
+    app = typer.Typer(
+        name="orchctl",
+        help=main.__doc__,
+        no_args_is_help=True,
+        rich_markup_mode=None,  # Rich would cost more than all the rest of `--help`
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(main)
+    for module in needed:
+        import_module(f"orchctl.cli.{module}").register(app)
+    tree = typer.main.get_command(app)
+    lighten(tree)
+    return tree

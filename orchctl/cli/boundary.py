@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from orchctl.cli.app import app
+from orchctl.cli.app import command_tree
 from orchctl.cli.invocation import Invocation
 from orchctl.config import masked_url
 from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
@@ -31,7 +31,8 @@ def run(arguments: list[str] | None = None) -> int:
     # A container is stopped with SIGTERM: it must unwind like Ctrl-C, not die in mid-step.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(words, standalone_mode=False, obj=invocation, prog_name="orchctl")
+        tree = command_tree(words)
+        code = tree(words, standalone_mode=False, obj=invocation, prog_name="orchctl")
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the boundary
         return _report(error, invocation)
