@@ -13,11 +13,12 @@ and would end the transaction is denied there (https://www.sqlite.org/c3ref/set_
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from orchctl.upgrade.cursor import GuardedCursor
 from orchctl.upgrade.statements import Kind, classify, dropped_object
 from orchctl.upgrade.writes import Writes
 
@@ -303,80 +304,6 @@ class SharedConnection:
         """Nothing: the connection is somebody else's."""
 
     terminate = close
-
-
-class GuardedCursor:
-    """A cursor whose statements pass the guard; everything else is the real cursor's."""
-
-    __slots__ = ("_guard", "_lenient", "_real")
-
-    def __init__(self, real: Any, guard: GuardedConnection, *, lenient: bool = False) -> None:
-        object.__setattr__(self, "_real", real)
-        object.__setattr__(self, "_guard", guard)
-        object.__setattr__(self, "_lenient", lenient)
-
-    _real: Any
-    _guard: GuardedConnection
-    _lenient: bool
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._real, name, value)
-
-    def _async_soft_close(self) -> None:
-        # SQLAlchemy's async results call it; a plain sqlite3 cursor below has none.
-        if (soft_close := getattr(self._real, "_async_soft_close", None)) is not None:
-            soft_close()
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._real)
-
-    @property
-    def connection(self) -> GuardedConnection:
-        """The guarded connection, not the one below."""
-        return self._guard
-
-    def execute(self, sql: str, *parameters: Any) -> GuardedCursor:
-        """Execute one statement."""
-        if self._guard.before_statement(sql, lenient=self._lenient):
-            self._run(self._real.execute, sql, *parameters)
-        return self
-
-    def executemany(self, sql: str, *parameters: Any) -> GuardedCursor:
-        """Execute one statement for every row of parameters."""
-        if self._guard.before_statement(sql, lenient=self._lenient):
-            self._run(self._real.executemany, sql, *parameters)
-        return self
-
-    def executescript(self, script: str) -> GuardedCursor:
-        """Execute several statements; sqlite3's own would commit first."""
-        self._guard.commit()
-        for statement in split_script(script):
-            self.execute(statement)
-        return self
-
-    def _run(self, call: Callable[..., Any], *arguments: Any) -> None:
-        try:
-            call(*arguments)
-        except sqlite3.OperationalError as error:
-            # Ctrl-C inside the progress handler reaches us as SQLite's own interruption.
-            if str(error) == "interrupted":
-                raise KeyboardInterrupt from error
-            raise
-
-
-def split_script(script: str) -> list[str]:
-    """The statements of an SQL script, split where SQLite says that one is complete."""
-    statements, start, position = [], 0, 0
-    while (position := script.find(";", position)) >= 0:
-        position += 1
-        if sqlite3.complete_statement(script[start:position]):
-            statements.append(script[start:position])
-            start = position
-    statements.append(script[start:])
-    return [text for text in statements if text.strip().strip(";").strip()]
 
 
 def _literal(text: str) -> str:

@@ -9,15 +9,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from orchctl.errors import Refused, UpgradeFailed
+from orchctl.database.failure import primary_code
+from orchctl.errors import OrchctlError, Refused, UpgradeFailed
 from orchctl.upgrade.environment import one_line
-from orchctl.upgrade.statements import REFUSED, Kind
+from orchctl.upgrade.statements import REFUSED, Advice, Kind
 
 
 def revision_failed(
     revision: Any, error: BaseException, statement: str | None, before: Sequence[str]
-) -> UpgradeFailed:
+) -> OrchctlError:
     """The error for a revision that raised.
+
+    sys.exit, and another connection of its own that waits for this one, are refused: no mending of
+    the data would help.
 
     Args:
         revision: Alembic's Script of the revision.
@@ -28,6 +32,8 @@ def revision_failed(
     path = revision.module.__file__
     line = _line_of(error, path)
     cause = getattr(error, "orig", None) or error
+    if (advice := _hopeless(cause)) is not None:
+        return _outside(revision, line, advice, statement or "")
     by_statement = isinstance(cause, sqlite3.Error) and statement is not None
     shown = f"; statement: {_shortened(statement)}" if by_statement and statement else ""
     where = f"at {', '.join(before)}" if before else "at base"
@@ -54,15 +60,30 @@ def refused_statement(revision: Any, kind: Kind, sql: str) -> Refused:
         kind: What the statement is.
         sql: Its text.
     """
+    return _outside(revision, _line_in(revision.module.__file__), REFUSED[kind], sql)
+
+
+def _hopeless(cause: BaseException) -> Advice | None:
+    if isinstance(cause, SystemExit):
+        return Advice("it calls sys.exit", "raise an exception that says what is wrong")
+    if isinstance(cause, sqlite3.Error) and primary_code(cause) == sqlite3.SQLITE_BUSY:
+        # Our connection holds the write lock, so only another one can find the database busy.
+        return Advice(
+            "it writes through another connection to the same file",
+            "use op.get_bind(), or op.get_bind().engine",
+        )
+    return None
+
+
+def _outside(revision: Any, line: int | None, advice: Advice, sql: str) -> Refused:
     path = revision.module.__file__
-    line = _line_in(path)
-    advice = REFUSED[kind]
+    shown = f": {_shortened(sql)}" if sql else ""
     return Refused(
         f"Revision {revision.revision} ({path}:{line}) cannot be part of one transaction: "
-        f"{advice.reason}: {_shortened(sql)}",
+        f"{advice.reason}{shown}",
         code="outside-transaction",
         state="The database is as before",
-        hint=advice.instead,
+        hint=f"Instead: {advice.instead}",
         details={"revision": revision.revision, "path": path, "line": line, "statement": sql},
     )
 

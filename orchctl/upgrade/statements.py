@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from dataclasses import dataclass
 from enum import Enum
 
@@ -95,6 +96,18 @@ def dropped_object(sql: str) -> tuple[str, str] | None:
     if match is None:
         return None
     return match[1].lower(), match[2].strip("\"'`[]").lower()
+
+
+def split_script(script: str) -> list[str]:
+    """The statements of an SQL script, split where SQLite says that one is complete."""
+    statements, start, position = [], 0, 0
+    while (position := script.find(";", position)) >= 0:
+        position += 1
+        if sqlite3.complete_statement(script[start:position]):
+            statements.append(script[start:position])
+            start = position
+    statements.append(script[start:])
+    return [text for text in statements if text.strip().strip(";").strip()]
 
 
 def _pragma(sql: str, begin: int) -> Kind:
