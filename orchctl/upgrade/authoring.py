@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchctl.errors import ConfigurationError, UsageError
+from orchctl.errors import ConfigurationError, OrchctlError, UsageError
 from orchctl.upgrade.environment import foreign_code, one_line, open_script
 from orchctl.upgrade.revisions import ids_of, revision_error
 
@@ -203,17 +203,22 @@ def _writing(script: ScriptDirectory, head: str) -> Iterator[None]:
             ) from error
 
 
-def _impossible(error: Exception, head: str) -> UsageError:
-    if type(error.__cause__).__name__ == "MultipleHeads":
+def _impossible(error: Exception, head: str) -> OrchctlError:
+    """What Alembic's refusal to write means; only its wording tells a template's failure."""
+    text = one_line(error).rstrip(".")
+    cause = type(error.__cause__).__name__
+    if cause == "MultipleHeads":
         return UsageError(
             "The chain has several heads, and a revision follows one of them",
             code="multiple-heads",
             hint="--head BRANCH@head names one (orchctl heads lists them); "
             "orchctl merge heads joins them",
         )
-    if error.__cause__ is not None:
+    if cause == "ResolutionError":
         return revision_error(error, head)
-    return UsageError(one_line(error).rstrip("."), code="revision-not-possible")
+    if text.startswith("Template rendering failed"):
+        return ConfigurationError(text, code="template-failed", hint="Mend script.py.mako")
+    return UsageError(text, code="revision-not-possible")
 
 
 @contextlib.contextmanager

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given
 
-from orchctl.cli.revision_graph import draw
 from tests.support import answers
 from tests.support.branched import LAYOUTS, Link, write_links
-from tests.support.chains import Link as ChainLink
-from tests.support.chains import sound_chains
-from tests.support.env_shapes import STOCK
 from tests.support.projects import Project, clean_environment, execute
 
 QUESTIONS = [
@@ -42,9 +37,9 @@ ENDS = [
     "root2+1", "join1-2", "last1-9", "head-1", "a@b@c", "current",
 ]
 # fmt: on
-RANGES = {
+RANGES = {"-1:current", "-3:current", "current:+1", "current:nowhere"} | {
     f"{lower}:{upper}"
-    for end, other in product(ENDS, ["", "join1", "current"])
+    for end, other in product(ENDS, ["", "join1"])
     for lower, upper in [(end, other), (other, end)]
 }
 KEYS = {
@@ -103,9 +98,7 @@ def test_the_answers_are_alembics(tmp_path: Path, layout: str) -> None:
 def test_ranges_mean_what_they_mean_to_alembic(chain: str, request: pytest.FixtureRequest) -> None:
     project: Project = request.getfixturevalue(chain)
     stamp(project, "join1")
-    # Alembic takes the first "current" of two for a revision of that name.
-    ranges = sorted(RANGES - {"current:current"})
-    questions = [["history", f"--rev-range={each}"] for each in ranges]
+    questions = [["history", f"--rev-range={each}"] for each in sorted(RANGES)]
     theirs = answers.alembic(project.folder, questions)
     ours = answers.orchctl(project.folder, questions)
     for their, our in zip(theirs, ours, strict=True):
@@ -240,125 +233,6 @@ def test_the_current_one_as_json(branched: Project) -> None:
     assert found["current"] == ["web1"]
 
 
-# -- the drawing -----------------------------------------------------------------------------------
-
-DRAWING = """\
-●    join1 (api, pages, web), do join1
-├─╮
-● │  api2 (api), grün und 中文
-● │  api1 (api), do api1
-│ ◉  web1 (pages, web) (current), do web1
-├─╯
-●    root2, do root2
-●    root1 (base), the first one over two lines
-"""
-
-
-def test_the_drawing(branched: Project) -> None:
-    stamp(branched, "web1")
-    drawn = branched.orchctl("history", "--graph", "-r", ":join1")
-    assert drawn.stdout == DRAWING
-    assert drawn.stderr == ""
-
-
-def test_the_drawing_without_a_database(branched: Project) -> None:
-    drawn = branched.orchctl("history", "--graph", "-r", ":join1")
-    assert drawn.stdout == DRAWING.replace("◉", "●").replace(" (current)", "")
-    assert not branched.database.exists()
-
-
-def test_the_drawing_where_only_running_env_py_tells_the_database(branched: Project) -> None:
-    """A drawing is not worth a run of env.py; `-i` is a question to the database."""
-    stamp(branched, "web1")
-    branched.set_env(
-        STOCK.replace("import os", "import os, sys; print('env.py runs', file=sys.stderr)")
-    )
-    drawn = branched.orchctl("history", "--graph", "-r", ":join1")
-    assert (drawn.stdout.count("◉"), drawn.stderr) == (0, "")
-    asked = branched.orchctl("history", "--graph", "-i", "-r", ":join1")
-    assert asked.stdout == DRAWING
-    assert "env.py runs" in asked.stderr
-
-
-def test_the_drawing_of_a_database_that_is_none(branched: Project) -> None:
-    """The chain can be looked at all the same, unless the database is asked for."""
-    branched.database.write_text("this is no database at all" * 100)
-    assert branched.orchctl("history", "--graph").returncode == 0
-    refused = branched.orchctl("history", "--graph", "-i")
-    assert refused.returncode == 5
-    assert "not-a-database" in branched.orchctl("--json", "history", "-i").stderr
-
-
-def test_the_drawing_in_ascii(branched: Project) -> None:
-    stamp(branched, "web1")
-    drawn = branched.orchctl(
-        "history", "--graph", "-r", "api1:last1", env={"PYTHONIOENCODING": "ascii:replace"}
-    )
-    assert drawn.stdout == (
-        "*  last1 (api, pages, web) (head), end\n"
-        "*  join1 (api, pages, web), do join1\n"
-        "*  api2 (api), gr?n und ??\n"
-        "*  api1 (api), do api1\n"
-        ":\n"
-    )
-
-
-def test_the_drawing_with_everything_about_each_revision(branched: Project) -> None:
-    drawn = branched.orchctl("history", "--graph", "-v", "-r", "root1:api1")
-    path = branched.folder / "migrations" / "versions"
-    assert drawn.stdout.startswith(
-        f"●  Rev: api1\n│  Parent: root2\n│  Branch names: api\n│  Path: {path}/api1_file.py\n│\n"
-        "│      do api1\n"
-    )
-    assert drawn.stdout.count("●") == 3
-
-
-def test_dependencies_are_named_in_the_drawing(branched: Project) -> None:
-    drawn = branched.orchctl("history", "--graph").stdout
-    assert "need3 (head) (depends on side2), do need3" in drawn
-    assert "side2 (side) (effective head), do side2" in drawn
-
-
-def _sides(text: str, column: int) -> str:
-    sign = text[2 * column] if len(text) > 2 * column else " "
-    up, down = "│╵╰╯├┤┴┼●◉", "│╭╮├┤┬┼●◉"
-    return ("U" if sign in up else "") + ("D" if sign in down else "")
-
-
-@given(sound_chains(most=14))
-def test_every_line_of_a_drawing_leads_somewhere(links: list[ChainLink]) -> None:
-    """In children-first order: every node once, each below its children, no line cut or lost."""
-    parents = {link.id: link.parents for link in links}
-    order: list[str] = []
-    while len(order) < len(parents):
-        order += [
-            id_
-            for id_ in parents
-            if id_ not in order
-            and all(child in order for child in parents if id_ in parents[child])
-        ][:1]
-    rows = draw({id_: parents[id_] for id_ in order})
-    assert [row.revision for row in rows if row.revision] == order
-    children = {id_: [one for one in parents if id_ in parents[one]] for id_ in parents}
-    blank = ""
-    for above, row, below in zip(
-        [blank, *(row.text for row in rows)],
-        rows,
-        [*(row.text for row in rows[1:]), blank],
-        strict=False,
-    ):
-        if row.revision is None:
-            continue
-        column = row.text.index("●") // 2
-        assert ("D" in _sides(above, column)) >= bool(children[row.revision])
-        assert ("U" in _sides(below, column)) >= bool(parents[row.revision])
-    for row, below in pairwise(rows):
-        for column in range(20):
-            if below.text[2 * column : 2 * column + 1] == "●" or "●" in row.text[2 * column :][:1]:
-                continue  # a head begins and a base ends without a line
-            assert ("D" in _sides(row.text, column)) == ("U" in _sides(below.text, column))
-
-
 # -- the schema of a revision ----------------------------------------------------------------------
 
 
@@ -399,29 +273,26 @@ def test_a_table_that_the_revision_lacks(tabled: Project) -> None:
 # -- what goes wrong -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["show", "nowhere"], "unknown-revision", "nowhere"),
-        (["show", "roo"], "unknown-revision", "roo"),
-        (["show", "head"], "multiple-heads", "head"),
-        (["show", "head", "--schema", "t"], "multiple-heads", "head"),
-        (["history", "-r", "root1"], "bad-range", "[start]:[end]"),
-        (["history", "-r", "a:b:c"], "bad-range", "[start]:[end]"),
-        (["history", "-r", "web1:api1"], "bad-range", "same branch"),
-        (["history", "-r", "nowhere:"], "unknown-revision", "nowhere"),
-    ],
-)
-def test_a_question_that_has_no_answer(
-    branched: Project, words: list[str], code: str, said: str
-) -> None:
-    done = branched.orchctl(*words, "--json")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    error = json.loads(done.stderr)["error"]
-    assert error["code"] == code
-    assert said in error["message"]
-    assert error["hint"]
+UNANSWERABLE = [
+    (["show", "nowhere"], "unknown-revision", "nowhere"),
+    (["show", "roo"], "unknown-revision", "roo"),
+    (["show", "head"], "multiple-heads", "head"),
+    (["show", "head", "--schema", "t"], "multiple-heads", "head"),
+    (["history", "-r", "root1"], "bad-range", "[start]:[end]"),
+    (["history", "-r", "a:b:c"], "bad-range", "[start]:[end]"),
+    (["history", "-r", "web1:api1"], "bad-range", "same branch"),
+    (["history", "-r", "nowhere:"], "unknown-revision", "nowhere"),
+]
+
+
+def test_a_question_that_has_no_answer(branched: Project) -> None:
+    done = answers.orchctl(branched.folder, [[*words, "--json"] for words, _, _ in UNANSWERABLE])
+    for one, (_, code, said) in zip(done, UNANSWERABLE, strict=True):
+        assert (one.code, one.stdout) == (2, ""), one
+        error = json.loads(one.stderr)["error"]
+        assert error["code"] == code
+        assert said in error["message"]
+        assert error["hint"]
 
 
 def test_an_abbreviation_that_several_ids_begin_with(tmp_path: Path) -> None:
@@ -442,16 +313,10 @@ def test_a_database_ahead_of_the_chain(branched: Project) -> None:
 
 
 def test_no_project(tmp_path: Path) -> None:
-    for words in (["heads"], ["branches"], ["history"], ["show", "head"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "orchctl", *words],
-            cwd=tmp_path,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 3
-        assert "No alembic.ini" in done.stderr
+    questions = [["heads"], ["branches"], ["history"], ["show", "head"]]
+    for one in answers.orchctl(tmp_path, questions):
+        assert one.code == 3
+        assert "No alembic.ini" in one.stderr
 
 
 def test_a_broken_chain_is_refused_with_the_way_on(branched: Project) -> None:

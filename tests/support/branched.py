@@ -76,6 +76,42 @@ else:
     run_migrations_online()
 """
 
+ASYNC_ENV = (
+    PLAIN_ENV.replace(
+        "from alembic import context\n", "import asyncio\n\nfrom alembic import context\n"
+    )
+    .replace("import engine_from_config, pool", "import pool")
+    .replace(
+        "config = context.config",
+        "from sqlalchemy.ext.asyncio import async_engine_from_config\n\nconfig = context.config",
+    )
+    .replace("def run_migrations_online() -> None:\n", "async def run_async() -> None:\n")
+    .replace("engine_from_config(\n        config", "async_engine_from_config(\n        config")
+    .replace(
+        """\
+    with connectable.connect() as connection:
+        context.configure(connection=connection, target_metadata=target_metadata)
+        with context.begin_transaction():
+            context.run_migrations()
+""",
+        """\
+    async with connectable.connect() as connection:
+        await connection.run_sync(do_run_migrations)
+    await connectable.dispose()
+
+
+def do_run_migrations(connection) -> None:
+    context.configure(connection=connection, target_metadata=target_metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_migrations_online() -> None:
+    asyncio.run(run_async())
+""",
+    )
+)
+
 
 @dataclass(frozen=True)
 class Link:
@@ -181,7 +217,7 @@ def _toml(folder: Path) -> Project:
 
 
 def _async(folder: Path) -> Project:
-    project = Project(folder, url="sqlite+aiosqlite:///app.db", env=SHAPES["async"])
+    project = Project(folder, url="sqlite+aiosqlite:///app.db", env=ASYNC_ENV)
     write_links(folder / "migrations" / "versions")
     return project
 
