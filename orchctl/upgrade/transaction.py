@@ -258,6 +258,7 @@ class Transaction:
             real.isolation_level = None
             real.execute("PRAGMA synchronous=OFF").close()  # a copy need not outlive a crash
         begin(real, self._file, self._settings.lock_timeout)
+
         def closing() -> bool:
             if asynchronous:  # with its event loop the connection ends: now or never
                 self._settle()
