@@ -19,7 +19,13 @@ from orchctl.errors import OrchctlError
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.claim import Claim, abandon, claim, publish, sweep
 from orchctl.snapshots.durable import make_directory
-from orchctl.snapshots.manifest import Snapshot, not_writable, when, write_manifest
+from orchctl.snapshots.manifest import (
+    REASONS,
+    Snapshot,
+    not_writable,
+    when,
+    write_manifest,
+)
 from orchctl.snapshots.pages import copy_pages
 from orchctl.snapshots.seal import Progress, Sealed, seal
 
@@ -70,8 +76,11 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
         Refused: `no-space`, `not-writable`, `database-missing`, `not-a-database`, …: nothing was
             written.
         LockHeld: `database-locked`.
+        ValueError: An unknown reason: a mistake in the calling code.
         OperationFailed: `disk-full`, `io-error`; nothing that looks like a snapshot is left.
     """
+    if reason not in REASONS:
+        raise ValueError(f"{reason!r} is none of {REASONS}")
     real = Path(os.path.realpath(database))
     try:
         owner = real.stat()
@@ -97,7 +106,7 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
     except OSError as error:
         abandon(claimed)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise disk_full(claimed.path, "write") from error
+            raise disk_full(catalog.directory, "write a snapshot into") from error
         raise
     except BaseException:
         abandon(claimed)
@@ -199,8 +208,9 @@ def _half(progress: Progress | None, which: int) -> Progress | None:
 
 
 def _explained(error: sqlite3.Error, database: Path, directory: Path) -> OrchctlError:
-    full = primary_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-    return explain(error, directory / "snapshot" if full else database, doing="snapshot")
+    if primary_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return explain(error, directory, doing="write a snapshot into")
+    return explain(error, database, doing="snapshot")
 
 
 def _size(path: Path) -> int:

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from orchctl.database.digest import dump_digest
 from orchctl.database.failure import explain
@@ -17,6 +18,8 @@ from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot, not_writable, require_known_format, update
 from orchctl.snapshots.rebuild import rebuild
 from orchctl.snapshots.seal import Progress, hash_file
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def _trial_problems(snapshot: Snapshot) -> tuple[str, ...]:
         with tempfile.TemporaryDirectory(prefix=".trial-", dir=folder) as temporary:
             trial = Path(temporary) / "restored.db"
             rebuild(snapshot, trial)
+            if _same_pages(snapshot.path, trial):
+                return ()
             with frozen(snapshot.path) as before, frozen(trial) as after:
                 if dump_digest(before) == dump_digest(after):
                     return ()
@@ -121,6 +126,29 @@ def _trial_problems(snapshot: Snapshot) -> tuple[str, ...]:
     except PermissionError as error:
         raise not_writable(folder) from error
     return ("a trial restore does not give back the same content",)
+
+
+def _same_pages(one: Path, other: Path) -> bool:
+    """Whether two closed databases are equal to the byte, but for what every commit changes.
+
+    It is the quick answer: equal pages are equal content, and reading all rows in Python takes
+    twenty times as long. Unequal ones may be equal content all the same.
+    """
+    with one.open("rb") as left, other.open("rb") as right:
+        if _header(left) != _header(right):
+            return False
+        while piece := left.read(_CHUNK):
+            if piece != right.read(_CHUNK):
+                return False
+        return not right.read(1)
+
+
+def _header(stream: BinaryIO) -> bytes:
+    # Journal mode, change counter, version-valid-for and the library's version.
+    header = bytearray(stream.read(100))
+    for start, end in ((18, 20), (24, 28), (92, 100)):
+        header[start:end] = bytes(end - start)
+    return bytes(header)
 
 
 def _recorded(

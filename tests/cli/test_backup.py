@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.preloaded import orchctl
+from tests.support.projects import Project, clean_environment
 from tests.support.sqlite_files import HOLD, bytes_beside, dump, make, process, run_sql, scalar
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -36,27 +36,13 @@ class Answer:
 
 @dataclass
 class Shell:
-    folder: Path
+    project: Project
 
     def __call__(self, *words: str, code: int = 0) -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-m", "orchctl", "--url", "sqlite:///app.db", *words],
-            cwd=self.folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = orchctl(self.project, *words)
         assert done.returncode == code, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         return Answer(done.returncode, done.stdout, done.stderr)
-
-
-def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORCHCTL_")}
-    kept.pop("DATABASE_URL", None)
-    return kept | {"PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -66,7 +52,7 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(database: Path) -> Shell:
-    return Shell(database.parent)
+    return Shell(Project(database.parent))
 
 
 def taken(shell: Shell, *words: str) -> str:
@@ -197,7 +183,7 @@ def test_restore_asks_on_a_terminal(
 ) -> None:
     identifier = taken(shell)
     run_sql(database, "INSERT INTO parent (name) VALUES ('later')")
-    words = ["--url", "sqlite:///app.db", "backup", "restore", identifier]
+    words = ["backup", "restore", identifier]
     shown, ended = on_a_terminal(words, database.parent, typed)
     assert ended == code
     assert "Go on? [y/N]" in shown
@@ -209,7 +195,7 @@ def on_a_terminal(words: list[str], folder: Path, typed: str) -> tuple[str, int]
     child = subprocess.Popen(
         [sys.executable, "-m", "orchctl", *words],
         cwd=folder,
-        env=environment(),
+        env=clean_environment(),
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -321,7 +307,7 @@ def test_snapshots_of_a_database_that_moved(shell: Shell, tmp_path: Path) -> Non
 def test_create_from_what_is_no_database(
     content: bytes | None, code: str | None, tmp_path: Path
 ) -> None:
-    shell = Shell(tmp_path)
+    shell = Shell(Project(tmp_path))
     if content is not None:
         (tmp_path / "app.db").write_bytes(content)
     if code is None:
@@ -334,7 +320,9 @@ def test_create_from_what_is_no_database(
 
 
 def test_another_database_than_sqlite_is_told_in_one_line(tmp_path: Path) -> None:
-    answer = Shell(tmp_path)("--url", "postgresql://u:hunter2@h/d", "backup", "list", code=3)
+    answer = Shell(Project(tmp_path))(
+        "--url", "postgresql://u:hunter2@h/d", "backup", "list", code=3
+    )
     assert "needs a SQLite file" in answer.err
     assert "hunter2" not in answer.err
 
@@ -343,3 +331,29 @@ def test_help_names_every_command(shell: Shell) -> None:
     text = shell("backup", "--help").out
     for command in ("create", "list", "show", "verify", "restore", "prune", "pin"):
         assert command in text
+
+
+def test_s06_prune_keeps_what_a_rollback_of_the_last_upgrade_needs(begun: Project) -> None:
+    shell = Shell(begun)
+    needed = shell("upgrade", "--json").json["snapshot"]["id"]
+    for _ in range(3):
+        taken(shell)
+    shell("backup", "verify")
+    answer = shell("backup", "prune", "--keep-last", "1", "--json").json
+    reasons = {one["id"]: one["reasons"] for one in answer["decisions"]}
+    assert "needed" in reasons[needed]
+    shell("rollback", "--accept-data-loss")
+    shell("backup", "create")
+    shell("backup", "prune", "--keep-last", "1")
+    listed = shell("backup", "list", "--json").json["snapshots"]
+    assert needed not in [one["id"] for one in listed]
+
+
+def test_a_restore_is_in_the_journal(begun: Project) -> None:
+    shell = Shell(begun)
+    identifier = taken(shell)
+    shell("backup", "restore", identifier, "--yes")
+    lines = (begun.folder / "backups" / "journal.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    assert (last["event"], last["restored"]) == ("restore", identifier)
+    assert last["ok"]
