@@ -7,12 +7,14 @@ out of reach, and only on its instance can batch mode be switched on (see `envir
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.config import masked_url
 from orchctl.database.location import is_sqlite
+from orchctl.database.open import READ_TIMEOUT, connect, sidecars
 from orchctl.errors import ConfigurationError, NegativeAnswer, OrchctlError, Refused
 from orchctl.upgrade.environment import Target, foreign_code, target_of
 from orchctl.upgrade.failure import same_file, wrong_database
@@ -125,10 +127,16 @@ def _run(
         except OrchctlError as error:
             failures.append(error)
             raise
+        readers.callback(_keep_wal(target.file))
 
     context = EnvironmentContext(config, script, fn=watched, dont_mutate=True, **options)
     _in_batch_mode(context, opened)
-    with _leaving_no_file(settings), foreign_code(script.env_py_location), context:
+    with (
+        _leaving_no_file(settings),
+        contextlib.ExitStack() as readers,
+        foreign_code(script.env_py_location),
+        context,
+    ):
         script.run_env()
     # Raised here: an env.py that swallows errors would have turned them into a yes.
     if failures:
@@ -206,6 +214,29 @@ def _require_models(script: ScriptDirectory, migration: Any) -> None:
             code="no-models",
             hint="In env.py: context.configure(…, target_metadata=Base.metadata)",
         )
+
+
+def _keep_wal(file: Path | None) -> Callable[[], None]:
+    """Keep a WAL that somebody left behind as it is; returns what to call in the end.
+
+    The last connection to a database moves its WAL into it on closing, unless it is one for
+    reading. An empty WAL is left alone: after it, the last connection has to clear up.
+    """
+    if file is None:
+        return lambda: None
+    try:
+        if sidecars(file)["-wal"].stat().st_size == 0:
+            return lambda: None
+        reader = connect(file, "mode=ro", timeout=READ_TIMEOUT)
+        reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except (OSError, sqlite3.Error):  # no WAL, or one that env.py will have to complain about
+        return lambda: None
+
+    def close() -> None:
+        with contextlib.suppress(sqlite3.Error):  # opened in a thread of env.py
+            reader.close()
+
+    return close
 
 
 @contextlib.contextmanager

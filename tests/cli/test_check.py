@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import answers
-from tests.support.branched import LAYOUTS, PLAIN_ENV
+from tests.support.branched import ASYNC_ENV, LAYOUTS, PLAIN_ENV
 from tests.support.env_shapes import SHAPES
 from tests.support.modelled import GROWN, MODELS, error_of, modelled, with_models
 from tests.support.projects import Project, bytes_of, execute
+from tests.support.sqlite_files import HOLD, process
 
 
 @pytest.fixture
@@ -33,6 +34,29 @@ def test_check_of_models_and_database_that_agree(project: Project) -> None:
     assert json.loads(project.orchctl("check", "--json").stdout) == {"ok": True, "operations": []}
     assert project.alembic("check").returncode == 0
     assert bytes_of(project.database) == before
+
+
+@pytest.mark.parametrize("env", [PLAIN_ENV, ASYNC_ENV], ids=["sync", "async"])
+@pytest.mark.parametrize("left_behind", [True, False])
+def test_check_leaves_a_wal_as_it_is(project: Project, env: str, left_behind: bool) -> None:
+    """Also one with a killed process's rows, which the last one to close would move."""
+    if env == ASYNC_ENV:
+        ini = project.folder / "alembic.ini"
+        ini.write_text(ini.read_text().replace("sqlite:///", "sqlite+aiosqlite:///"))
+    project.set_env(with_models(env))
+    execute(project.database, "PRAGMA journal_mode=WAL")
+    if left_behind:
+        with process(HOLD, project.database, "INSERT INTO users VALUES (1, 'Ada')") as holder:
+            assert holder.line() == "ready"
+            holder.kill()
+    before = bytes_of(project.database)
+    assert ("app.db-wal" in before) == left_behind
+    done = project.orchctl("check")
+    assert done.returncode == 0, done.stderr
+    after = bytes_of(project.database)
+    for each in (before, after):
+        each.pop("app.db-shm", None)  # an index of the WAL, rebuilt by every reader
+    assert after == before
 
 
 def test_check_names_what_differs(grown: Project) -> None:
