@@ -22,6 +22,8 @@ from orchctl.errors import ExitCode, Refused, UsageError
 from orchctl.output import bytes_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchctl.snapshots.catalog import Catalog, Snapshot
     from orchctl.snapshots.exchange import Exchange
     from orchctl.upgrade.target import Database
@@ -67,7 +69,6 @@ def create(
     if reason not in ("manual", "scheduled"):
         raise UsageError(f"--reason {reason}", hint="--reason manual or --reason scheduled")
     from orchctl.snapshots.take import take
-    from orchctl.snapshots.verify import verify as verify_one
 
     database, catalog = _catalog(invocation)
     output = invocation.output
@@ -80,18 +81,13 @@ def create(
             progress=progress,
             timeout=invocation.settings.lock_timeout,
         )
-    ok = True
     if check:
-        with output.progress("Verify") as progress:
-            verification = verify_one(snapshot, progress=progress)
-        snapshot, ok = verification.snapshot, verification.ok
+        snapshot = _verified(invocation, snapshot)
+    text = f"{snapshot.id}  {bytes_text(snapshot.size)}  {snapshot.status}  {snapshot.path}"
     output.result(
-        {"ok": ok, "snapshot": snapshot_object(snapshot)},
-        lambda: output.line(
-            f"{snapshot.id}  {bytes_text(snapshot.size)}  {snapshot.status}  {snapshot.path}"
-        ),
+        {"ok": snapshot.usable, "snapshot": snapshot_object(snapshot)}, lambda: output.line(text)
     )
-    return ExitCode.DONE if ok else ExitCode.NEGATIVE
+    return ExitCode.DONE if snapshot.usable else ExitCode.NEGATIVE
 
 
 def list_(context: typer.Context, everything: All = False, as_json: Json = False) -> None:
@@ -194,22 +190,15 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove snapshots that no keep rule wants (restic's rules; any flag replaces the settings)."""
-    given = dict(
-        zip(_RULES, (keep_last, keep_daily, keep_weekly, keep_monthly, keep_within), strict=True)
-    )
-    if any(value is not None for value in given.values()):
-        given = {rule: 0 if value is None else value for rule, value in given.items()}
-    flags = {f"keep_{rule}": value for rule, value in given.items()}
-    invocation = begin(context, as_json, **flags)
+    rules = (keep_last, keep_daily, keep_weekly, keep_monthly, keep_within)
+    invocation = begin(context, as_json, **_keep_flags(rules))
     from datetime import UTC, datetime
 
     from orchctl.snapshots.claim import sweep
     from orchctl.snapshots.retention import apply, plan
-    from orchctl.upgrade.journal import Journal
 
     database, catalog = _catalog(invocation)
-    last = Journal(catalog.directory, database.require_file("backup prune")).last_change()
-    protected = frozenset({last.snapshot} if last and last.snapshot else ())
+    protected = _needed(catalog, database.require_file("backup prune"))
     if not dry_run and catalog.directory.is_dir():
         sweep(catalog.directory)
     decisions = plan(
@@ -256,6 +245,30 @@ def _catalog(invocation: Invocation, everything: bool = False) -> tuple[Database
     file = database.require_file("backup")
     directory = snapshot_directory(invocation.settings, file)
     return database, Catalog(directory, None if everything else file)
+
+
+def _keep_flags(rules: tuple[int | str | None, ...]) -> dict[str, int | str | None]:
+    """The keep rules as flags; once one is given, those that aren't are off."""
+    off = 0 if any(value is not None for value in rules) else None
+    return {
+        f"keep_{name}": off if value is None else value
+        for name, value in zip(_RULES, rules, strict=True)
+    }
+
+
+def _needed(catalog: Catalog, file: Path) -> frozenset[str]:
+    """The snapshot that a rollback of the last run would put back."""
+    from orchctl.upgrade.journal import Journal
+
+    last = Journal(catalog.directory, file).last_change()
+    return frozenset({last.snapshot} if last and last.snapshot else ())
+
+
+def _verified(invocation: Invocation, snapshot: Snapshot) -> Snapshot:
+    from orchctl.snapshots.verify import verify as verify_one
+
+    with invocation.output.progress("Verify") as progress:
+        return verify_one(snapshot, progress=progress).snapshot
 
 
 def _finished(catalog: Catalog) -> list[Snapshot]:

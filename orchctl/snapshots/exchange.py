@@ -44,10 +44,7 @@ def exchange(
     bar: Bar | None = None,
     on_wait: Callable[[Holder, float], None] | None = None,
 ) -> Exchange:
-    """Restore a snapshot after one of the present was taken, both under SQLite's own write lock.
-
-    The present is snapshotted by the restore's guard: what is discarded is in that snapshot to the
-    last row, even beside a busy writer.
+    """Restore a snapshot; what is discarded is in a new one to the last row, even under a writer.
 
     Args:
         snapshot: What to put back.
@@ -70,19 +67,17 @@ def exchange(
         if look:
             look(present)
         with bar("Snapshot of the present") as progress:
-            aside.append(
-                take(
-                    database,
-                    directory,
-                    reason="pre-rollback",
-                    version_table=version_table,
-                    progress=progress,
-                    source=present,
-                )
+            taken = take(
+                database,
+                directory,
+                reason="pre-rollback",
+                version_table=version_table,
+                progress=progress,
+                source=present,
             )
+        aside.append(taken)
 
     purpose = f"restore of {snapshot.id}"
     with hold(database, timeout=timeout, purpose=purpose, on_wait=on_wait):
-        # Two bars can't be drawn at once, and that of the present comes in the middle.
         done = restore(snapshot, database, timeout=timeout, guard=guard)
     return Exchange(done, aside[0] if aside else None)

@@ -77,11 +77,10 @@ def restore(
         database: The live file; may be missing or damaged.
         timeout: Seconds to wait for other processes' locks.
         progress: Called with (bytes done, bytes in all).
-        guard: Called once with a reading connection to the present state, when no other process
-            can write any more and nothing is changed yet: the place for a last look at what is
-            about to be discarded, or for a snapshot of it (`take(..., source=connection)`). What
-            it raises ends the restore with nothing changed. Not called for a file that is missing
-            or damaged.
+        guard: Called once with a reading connection to the present, when nobody else can write
+            any more and nothing is changed yet: the place for a last look at what will be
+            discarded, or a snapshot of it (`take(..., source=connection)`). What it raises ends
+            the restore. Not called for a file that is missing or damaged.
 
     Raises:
         Refused: `snapshot-damaged`, `snapshot-format`, `no-space`, `not-writable`, …

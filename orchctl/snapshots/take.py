@@ -37,6 +37,7 @@ _COPY_SETTINGS = (
     "PRAGMA cache_size=50",
 )
 _TIMEOUT = 30.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach the database
@@ -82,15 +83,11 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
     if reason not in REASONS:
         raise ValueError(f"{reason!r} is none of {REASONS}")
     real = Path(os.path.realpath(database))
-    try:
-        owner = real.stat()
-    except OSError as error:
-        raise inaccessible(real, "snapshot") from error
+    owner = _owner(real)
     catalog = Catalog(directory, real)
     needed = owner.st_size + _size(sidecars(real)["-wal"])
     require(catalog.directory, needed, f"a snapshot of {real.name}")
-    claimed = _claimed(catalog, owner)
-    try:
+    with _claimed(catalog, real, owner) as claimed:
         with _source(real, source, timeout=timeout, beside=beside) as connection:
             _copy(connection, claimed.partial, _half(progress, 0))
         sealed = seal(claimed, version_table, _half(progress, 1))
@@ -100,23 +97,34 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
         publish(claimed)
         # Only now, and last: a file without a manifest is never offered.
         write_manifest(snapshot)
-    except sqlite3.Error as error:
-        abandon(claimed)
-        raise _explained(error, real, catalog.directory) from error
-    except OSError as error:
-        abandon(claimed)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise disk_full(catalog.directory, "write a snapshot into") from error
-        raise
-    except BaseException:
-        abandon(claimed)
-        raise
-    finally:
-        os.close(claimed.descriptor)
     return snapshot
 
 
-def _claimed(catalog: Catalog, owner: os.stat_result) -> Claim:
+@contextmanager
+def _claimed(catalog: Catalog, real: Path, owner: os.stat_result) -> Iterator[Claim]:
+    """A claim that is abandoned, and its files with it, when the body fails."""
+    claimed = _claim(catalog, owner)
+    try:
+        yield claimed
+    except BaseException as error:
+        abandon(claimed)
+        if isinstance(error, sqlite3.Error):
+            raise _explained(error, real, catalog.directory) from error
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise disk_full(catalog.directory, "write a snapshot into") from error
+        raise
+    finally:
+        os.close(claimed.descriptor)
+
+
+def _owner(real: Path) -> os.stat_result:
+    try:
+        return real.stat()
+    except OSError as error:
+        raise inaccessible(real, "snapshot") from error
+
+
+def _claim(catalog: Catalog, owner: os.stat_result) -> Claim:
     try:
         make_directory(catalog.directory, like=owner)
         sweep(catalog.directory)
