@@ -52,12 +52,12 @@ def current(
 
 
 def _show(output: Output, found: Current, verbose: bool) -> None:
-    from orchctl.cli.revision_text import entry, short
+    from orchctl.cli.revision_text import encodable, entry, short
 
     if verbose:
         output.line(f"Current revision(s) for {found.url}:")
     for one in found.revisions:
-        output.line(entry(one) if verbose else short(one))
+        output.line(encodable(entry(one) if verbose else short(one)))
     for stamp in found.unknown:
         output.line(f"{stamp} (not in this chain)")
     if not found.stamped:

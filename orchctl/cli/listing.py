@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -153,13 +152,13 @@ def _listed(found: History, current: Container[str] | None, verbose: bool) -> It
 
 def _drawn(found: History, verbose: bool) -> Iterator[str]:
     from orchctl.cli.revision_graph import DRAWING, draw
-    from orchctl.cli.revision_text import entry, label
+    from orchctl.cli.revision_text import encodable, entry, label
 
     current = found.current or ()
     rows = draw(
         {one.revision: one.down_revisions for one in found.revisions},
         current=current,
-        plain=not _encodes(sys.stdout, DRAWING),
+        plain=encodable(DRAWING) != DRAWING,
     )
     revisions = {one.revision: one for one in found.revisions}
     width = min(max((len(row.text) for row in rows), default=0), _WIDEST_LANES)
@@ -175,14 +174,6 @@ def _drawn(found: History, verbose: bool) -> Iterator[str]:
             lanes = row.below
 
 
-def _encodes(stream: TextIO, signs: str) -> bool:
-    try:
-        signs.encode(stream.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
 def _objects(revisions: Iterable[Revision]) -> dict[str, Any]:
     from orchctl.cli.revision_text import revision_object
 
@@ -190,8 +181,10 @@ def _objects(revisions: Iterable[Revision]) -> dict[str, Any]:
 
 
 def _print(output: Output, lines: Iterable[str], data: dict[str, Any]) -> None:
+    from orchctl.cli.revision_text import encodable
+
     def text() -> None:
         for line in lines:
-            output.line(line)
+            output.line(encodable(line))
 
     output.result(data, text)

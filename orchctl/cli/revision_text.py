@@ -5,6 +5,7 @@ The forms are those of `Script.log_entry` and `Script.cmd_format` (alembic/scrip
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ def entry(one: Revision, *, current: bool = False) -> str:
     lines += [f"Path: {one.path}", ""]
     lines += [f"    {line}" for line in one.docstring.splitlines()] or [""]
     return "\n".join(lines) + "\n"
+
+
+def encodable(text: str) -> str:
+    """A text as stdout can show it: what its encoding lacks becomes `?`, as with Alembic."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def revision_object(one: Revision) -> dict[str, Any]:

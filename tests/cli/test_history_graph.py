@@ -74,7 +74,7 @@ def test_the_drawing_of_a_database_that_is_none(branched: Project) -> None:
 def test_the_drawing_in_ascii(branched: Project) -> None:
     stamp(branched, "web1")
     drawn = branched.orchctl(
-        "history", "--graph", "-r", "api1:last1", env={"PYTHONIOENCODING": "ascii:replace"}
+        "history", "--graph", "-r", "api1:last1", env={"PYTHONIOENCODING": "ascii"}
     )
     assert drawn.stdout == (
         "*  last1 (api, pages, web) (head), end\n"

@@ -128,6 +128,13 @@ def test_the_current_revision_is_marked_as_by_alembic(
         assert answers.settled(our.stdout) == answers.settled(their.stdout), their.words
 
 
+@pytest.mark.parametrize("words", [["history"], ["show", "api2"]], ids=" ".join)
+def test_a_message_that_stdout_cannot_encode(branched: Project, words: list[str]) -> None:
+    shown = branched.orchctl(*words, env={"PYTHONIOENCODING": "ascii"})
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "gr?n und ??" in shown.stdout
+
+
 def test_nothing_leads_up_to_an_empty_database(branched: Project) -> None:
     """Here Alembic shows the whole chain, as if everything were applied."""
     stamp(branched)
