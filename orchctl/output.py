@@ -57,7 +57,7 @@ class Output:
 
     def json(self, data: Mapping[str, Any]) -> None:
         """One JSON object on stdout."""
-        json.dump(data, sys.stdout, indent=2, default=str, ensure_ascii=False)
+        json.dump(data, sys.stdout, indent=2, default=str, ensure_ascii=not _can_encode(sys.stdout))
         sys.stdout.write("\n")
 
     def line(self, text: str = "", style: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -28,6 +29,10 @@ def run(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     invocation = Invocation()
     invocation.output.as_json = "--json" in words
+    for stream in (sys.stdout, sys.stderr):
+        # LANG=C in a container: what can't be written there is escaped, and no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # A container is stopped with SIGTERM: it must unwind like Ctrl-C, not die in mid-step.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
