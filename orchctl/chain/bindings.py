@@ -10,28 +10,26 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["value", "with", "parameter", "function", "import", "other"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One way in which a name gets a value.
 
     Attributes:
         kind: `value` (assigned), `with` (entered), `parameter`, `function`, `import` or `other`.
         node: The assigned or entered expression, or the function.
         name: What is imported, dotted: `alembic.context`, `os`.
-        index: A parameter's position.
+        position: A parameter's place among the parameters.
     """
 
     kind: Kind
     node: ast.AST
     name: str = ""
-    index: int = 0
+    position: int = 0
 
 
 # A name, and the function whose parameter it is (None for all others).
@@ -195,7 +193,7 @@ def _parameters_of(node: ast.AST) -> Iterator[tuple[str, Binding]]:
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         return
     for index, argument in enumerate([*node.args.posonlyargs, *node.args.args]):
-        yield argument.arg, Binding("parameter", node, index=index)
+        yield argument.arg, Binding("parameter", node, position=index)
     others = [*node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
     for other in others:
         if other is not None:

@@ -124,7 +124,7 @@ class Engines:
         if binding.kind == "parameter" and isinstance(
             binding.node, ast.FunctionDef | ast.AsyncFunctionDef
         ):
-            return self._always_given(binding.node.name, binding.index)
+            return self._always_given(binding.node.name, binding.position)
         return False
 
     def _always_given(self, function: str, index: int) -> bool:

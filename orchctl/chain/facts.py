@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from orchctl.chain.findings import Severity, Token
 from orchctl.chain.source import Source, lines_of
+from orchctl.chain.tokens import Severity, Token
 from orchctl.chain.values import Computed, Constant, Series, Value
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Why a file cannot be read, or not fully: a finding of rule C07 or C08 in the making."""
 
     rule: str
@@ -30,8 +29,7 @@ class Problem:
     alembic: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """What one of the four names holds.
 
     Attributes:

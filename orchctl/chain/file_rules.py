@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchctl.chain.checked import CheckedChain
-from orchctl.chain.findings import Finding, Replacement, Severity
+from orchctl.chain.findings import Finding, Replacement
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
 from orchctl.chain.suggest import from_header, header_ids, likely_id
+from orchctl.chain.tokens import Severity
 
 
 def named_by_file(chain: CheckedChain) -> Iterator[Finding]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from orchctl.chain.checked import CheckedChain
 from orchctl.chain.file_rules import at
-from orchctl.chain.findings import Finding, Severity
+from orchctl.chain.findings import Finding
 from orchctl.chain.graph import Graph
 from orchctl.chain.suggest import from_header, likely_id
+from orchctl.chain.tokens import Severity
 
 _SHOWN = 10
 

@@ -22,6 +22,9 @@ def newest_first(
         targets: The revisions to start from.
         steps: The parents (and dependencies) of each revision; loops are not allowed.
         file_order: Every revision in the order in which it was loaded.
+
+    Returns:
+        All of them; fewer when some cannot be reached from the targets.
     """
     todo = set(needed)
     followers = _followers(todo, steps)
@@ -38,7 +41,10 @@ def newest_first(
         if waiting[tip]:
             if tip not in above:
                 above[tip] = _above(tip, followers)
-            current = next(place for place, one in enumerate(tips) if one in above[tip])
+            blocking = next((place for place, one in enumerate(tips) if one in above[tip]), None)
+            if blocking is None:
+                return order
+            current = blocking
             continue
         order.append(tip)
         todo.discard(tip)

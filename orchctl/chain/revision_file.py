@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from orchctl.chain.facts import NAMES, Fact, Problem, missing_facts, read_fact
-from orchctl.chain.findings import Token
 from orchctl.chain.source import Source, decode, lines_of
+from orchctl.chain.tokens import Token
 from orchctl.chain.values import Computed, Value, module_values
 
 # Alembic takes the id from the name of a file that declares none (alembic/script/base.py).
@@ -22,8 +23,7 @@ _HEADER = re.compile(r"^\W*(Revision ID|Revises|Create Date)[ \t]*:[ \t]*(.*)$")
 _ASSIGNMENT = re.compile(r"^(?:" + "|".join(NAMES) + r")\b[^=\n]*=(?!=)[^\r\n]*", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderLine:
+class HeaderLine(NamedTuple):
     """One line of the docstring's header, such as `Revises: 001`."""
 
     text: str
@@ -128,8 +128,8 @@ def _described(
         down_revisions=facts["down_revision"].values,
         branch_labels=facts["branch_labels"].values,
         depends_on=facts["depends_on"].values,
-        docstring=docstring.value.strip() if docstring else "",
-        header=_header(source, docstring.node) if docstring else {},
+        docstring=docstring[0].strip() if docstring else "",
+        header=_header(source, docstring[1]) if docstring else {},
         tokens={name: fact.tokens for name, fact in facts.items()},
         lines={name: fact.place for name, fact in facts.items() if fact.place},
         unknown=frozenset(unknown),
@@ -231,17 +231,11 @@ def _loose_assignments(text: str) -> Iterator[ast.stmt]:
             yield statements[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Docstring:
-    value: str
-    node: ast.expr
-
-
-def _docstring(tree: ast.Module | None) -> _Docstring | None:
+def _docstring(tree: ast.Module | None) -> tuple[str, ast.expr] | None:
     first = tree.body[0] if tree and tree.body else None
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
         value = first.value.value
-        return _Docstring(value, first.value) if isinstance(value, str) else None
+        return (value, first.value) if isinstance(value, str) else None
     return None
 
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from orchctl.chain.findings import Finding, Severity
+from orchctl.chain.findings import Finding
 from orchctl.chain.graph import Graph
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.source import decode
 from orchctl.chain.suggest import likely_id
 from orchctl.chain.targets import overlapping
+from orchctl.chain.tokens import Severity
 
 _CREATED = re.compile(r"\bcreate_table\(\s*[\"']([^\"']+)[\"']")
 

@@ -35,7 +35,8 @@ def locate(graph: Graph, target: str) -> tuple[str, ...] | None:
 def pending(graph: Graph, stamped: Collection[str], target: str) -> tuple[str, ...] | None:
     """See `Graph.pending`."""
     targets = locate(graph, target)
-    if targets is None or not _possible(graph, stamped):
+    # `branch@heads` may name two heads of which one depends on the other: Alembic refuses.
+    if targets is None or overlapping(graph, targets) or not _possible(graph, stamped):
         return None
     needed = graph.ancestors(targets) - graph.ancestors(stamped)
     return graph.applied_order(needed, targets)
@@ -44,7 +45,7 @@ def pending(graph: Graph, stamped: Collection[str], target: str) -> tuple[str, .
 def walk(graph: Graph, upper: str, lower: str) -> tuple[str, ...] | None:
     """See `Graph.walk`."""
     tops, bottoms = locate(graph, upper), locate(graph, lower)
-    if tops is None or bottoms is None or len(bottoms) > 1:
+    if tops is None or bottoms is None or len(bottoms) > 1 or overlapping(graph, tops):
         return None
     needed = graph.ancestors(tops)
     if bottoms:

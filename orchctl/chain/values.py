@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+# Named tuples, because thousands are made and each dataclass costs a millisecond at start-up.
+class Constant(NamedTuple):
     """A constant, and the expression that holds it.
 
     Attributes:
@@ -28,16 +28,14 @@ class Constant:
     direct: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """A tuple, list or set of values."""
 
     items: tuple[Value, ...]
     node: ast.expr
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(NamedTuple):
     """A value that only running the file would tell."""
 
     node: ast.AST

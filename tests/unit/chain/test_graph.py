@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchctl.chain.findings import Token
 from orchctl.chain.graph import Graph
 from orchctl.chain.loops import loops, postorder
 from orchctl.chain.revision_file import RevisionFile
+from orchctl.chain.tokens import Token
 from tests.support.chains import Link
 
 

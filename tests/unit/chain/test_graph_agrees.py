@@ -16,7 +16,7 @@ from orchctl.chain.graph import Graph
 from orchctl.chain.read import read_files
 from tests.support.chains import Link, sound_chains, write
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def alembic_map(links: Iterable[Link]) -> RevisionMap:
@@ -143,7 +143,9 @@ def test_pending_from_stamps_that_contradict_each_other(
 @given(st.data(), sound_chains())
 def test_walk_is_what_history_lists(data: st.DataObject, links: list[Link]) -> None:
     graph, map_ = graph_of(links), alembic_map(links)
-    upper = data.draw(st.sampled_from(["heads", "head", *graph.revisions]))
+    labels = [label for link in links for label in link.labels]
+    labels = [f"{label}@{end}" for label in labels for end in ("head", "heads")]
+    upper = data.draw(st.sampled_from(["heads", "head", *graph.revisions, *labels]))
     lower = data.draw(st.sampled_from(["base", *graph.revisions]))
     assert_same(links, graph.walk(upper, lower), alembic_walk(map_, upper, lower))
 
