@@ -153,10 +153,8 @@ def _agreed(invocation: Invocation, plan: UpgradePlan) -> bool:
     if invocation.output.can_ask():
         if invocation.output.ask(f"{question}. Go on?"):
             return True
-        hint = None
-    else:
-        hint = "--yes goes on"
-    raise Refused(question, code="needs-yes", state="Nothing was changed", hint=hint)
+        question = "The downgrade was not agreed to"
+    raise Refused(question, code="needs-yes", state="Nothing was changed", hint="--yes goes on")
 
 
 def _run_elsewhere(invocation: Invocation, direction: str, revision: str, *, dry_run: bool) -> None:

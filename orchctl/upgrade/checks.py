@@ -20,7 +20,7 @@ from orchctl.database.inspect import (
 )
 from orchctl.database.open import reading, writing
 from orchctl.database.space import require
-from orchctl.errors import ConfigurationError, Refused
+from orchctl.errors import Refused
 from orchctl.upgrade.patience import STEP
 
 if TYPE_CHECKING:
@@ -39,17 +39,12 @@ def preflight(plan: UpgradePlan) -> tuple[str, ...]:
         Warnings: what is wrong with the database already, and was not made by this run.
 
     Raises:
-        ConfigurationError: The directory doesn't exist.
-        Refused: No right to write, no space, a damaged database.
+        Refused: No directory, no right to write, no space, a damaged database.
         LockHeld: Somebody holds it exclusively; waits for `patience.STEP` only.
     """
     file, folder = plan.database, plan.database.parent
     if not folder.is_dir():
-        raise ConfigurationError(
-            f"There is no directory {folder}",
-            code="no-directory",
-            hint=f"mkdir -p {folder}, or correct the URL (orchctl config show)",
-        )
+        raise inaccessible(file, plan.direction)
     if not os.access(folder, os.W_OK | os.X_OK) or (plan.exists and not os.access(file, os.W_OK)):
         raise inaccessible(file, plan.direction, writing=True)
     _require_space(plan)

@@ -189,13 +189,22 @@ def foreign_code(what: str) -> Iterator[None]:
             raise environment_failed(what, error) from error
 
 
+def _install(error: ImportError) -> str:
+    name = (error.name or "").partition(".")[0]
+    missing = f"what provides {name}" if name else "the missing package"
+    return (
+        f"Install {missing} beside orchctl, or orchctl into the application's environment; "
+        "modules of the project itself are found through prepend_sys_path"
+    )
+
+
 def environment_failed(what: str, error: BaseException) -> OrchctlError:
     """The error for an env.py that raises before any revision ran."""
     if isinstance(error, ImportError):
         return ConfigurationError(
             f"{what} cannot be run: {one_line(error)}",
             code="env-import",
-            hint="Install orchctl into the environment of the application, or set prepend_sys_path",
+            hint=_install(error),
         )
     return ConfigurationError(
         f"{what} failed before any revision ran: {type(error).__name__}: {one_line(error)}",
