@@ -20,6 +20,7 @@ from orchctl.database.space import require
 from orchctl.errors import NegativeAnswer
 from orchctl.snapshots.pages import copy_pages
 from orchctl.upgrade.safekeeping import Safekeeping
+from orchctl.upgrade.scratch_folder import scratch_folder
 from orchctl.upgrade.transaction import AppliedRevision, Hooks, Outcome, Transaction
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
     place = plan.database.parent
     place = place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())
     require(place, 2 * plan.size, "a rehearsal")
-    with tempfile.TemporaryDirectory(prefix=".orchctl-rehearsal-", dir=place) as folder:
-        copy = Path(folder) / plan.database.name
+    with scratch_folder(place, ".orchctl-rehearsal-") as folder:
+        copy = folder / plan.database.name
         if plan.exists and snapshot is not None:
             shutil.copyfile(snapshot, copy)
         elif plan.exists:
@@ -180,7 +181,10 @@ def _run(
 ) -> Outcome:
     run = Transaction(settings, plan.database, direction, target, hooks, instead=copy)
     try:
-        return run.run()
+        outcome = run.run()
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        return outcome
     finally:
         if not plan.exists:
             _remove_empty(plan.database)
