@@ -5,9 +5,12 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from orchctl.cli import run
+    try:
+        from orchctl.cli import run
 
-    sys.exit(run())
+        sys.exit(run())
+    except KeyboardInterrupt:  # while Python was still importing: nothing had begun
+        sys.exit(130)
 
 
 if __name__ == "__main__":

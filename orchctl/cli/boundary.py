@@ -26,22 +26,46 @@ def run(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code (docs/exit-codes.md).
     """
+    _open_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
     invocation = Invocation()
     invocation.output.as_json = "--json" in words
-    for stream in (sys.stdout, sys.stderr):
-        # LANG=C in a container: what can't be written there is escaped, and no reason to fail.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # A container is stopped with SIGTERM: it must unwind like Ctrl-C, not die in mid-step.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        tree = command_tree(words)
-        code = tree(words, standalone_mode=False, obj=invocation, prog_name="orchctl")
+        # A container is stopped with SIGTERM: it must unwind like Ctrl-C, not die in mid-step.
+        signal.signal(signal.SIGTERM, _interrupt)
+        code = _execute(words, invocation)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the boundary
         return _report(error, invocation)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _execute(words: list[str], invocation: Invocation) -> object:
+    tree = command_tree(words)
+    if "_ORCHCTL_COMPLETE" in os.environ:  # a shell wants to know how a word could go on
+        return tree(words, standalone_mode=False, obj=invocation, prog_name="orchctl")
+    # Not tree(…): there Ctrl-C and a closed pipe end as exit codes, without a word.
+    with tree.make_context("orchctl", list(words), obj=invocation) as context:
+        return tree.invoke(context)
+
+
+def _open_standard_streams() -> None:
+    """Make stdin, stdout and stderr fit for use.
+
+    Where one is closed (`>&-`), something is put behind it: otherwise the next file to be opened,
+    a database perhaps, gets the number that prints go to.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # LANG=C in a container: what can't be written there is escaped, and no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
@@ -49,16 +73,34 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _report(error: BaseException, invocation: Invocation) -> int:
+    try:
+        return _told(error, invocation)
+    except BrokenPipeError:
+        return _without_a_reader(error)
+
+
+def _without_a_reader(error: BaseException) -> int:
+    """The exit code where the reader of our output is gone (`orchctl history | head -1`).
+
+    That alone is no failure; what the command itself ran into still counts.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # What is still in the buffer must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return ExitCode.DONE if isinstance(error, BrokenPipeError) else _known(error).exit_code
+
+
+def _told(error: BaseException, invocation: Invocation) -> int:
     if invocation.output.debug and not isinstance(error, (SystemExit, typer.Exit)):
         import traceback
 
         sys.stderr.write(masked_url("".join(traceback.format_exception(error))))
+    if isinstance(error, typer.Exit):
+        return error.exit_code
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else ExitCode.NEGATIVE
     if isinstance(error, BrokenPipeError):
-        # The reader of our stdout is gone (`orchctl history | head`): nothing left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        return _without_a_reader(error)
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{error}\n")
         return ExitCode.USAGE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,8 +43,19 @@ def listener(output: Output) -> Listener:
     """The listener of a run that shows its progress on an output."""
     from orchctl.upgrade.execute import Listener
 
+    def heard_or_not(tell: Callable[[str], None]) -> Callable[[str], None]:
+        def told(text: str) -> None:
+            with contextlib.suppress(BrokenPipeError):
+                tell(text)
+
+        return told
+
+    # `orchctl upgrade 2>&1 | head -1`: that nobody listens any more must not stop an upgrade.
     return Listener(
-        step=output.step, running=output.note, warning=output.warning, bar=output.progress
+        step=heard_or_not(output.step),
+        running=heard_or_not(output.note),
+        warning=heard_or_not(output.warning),
+        bar=output.progress,
     )
 
 
