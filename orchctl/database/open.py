@@ -147,7 +147,14 @@ def connect(path: Path, query: str, *, timeout: float) -> sqlite3.Connection:
         query: SQLite's URI parameters, e.g. `mode=ro`.
         timeout: Seconds that SQLite waits for a lock.
     """
-    return sqlite3.connect(uri(path, query), uri=True, timeout=timeout, isolation_level=None)
+    # An env.py may run the migrations, and with them our hooks, in a thread of its own.
+    return sqlite3.connect(
+        uri(path, query),
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def uri(path: Path, query: str) -> str:

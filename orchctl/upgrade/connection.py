@@ -12,6 +12,7 @@ and would end the transaction is denied there (https://www.sqlite.org/c3ref/set_
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from enum import Enum
@@ -23,8 +24,8 @@ from orchctl.upgrade.statements import Kind, classify, dropped_object
 from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
-# Virtual-machine steps between two looks at Ctrl-C while SQLite runs one long statement.
-_INTERRUPT_STEPS = 500_000
+# Virtual-machine steps between two looks at whether one long statement shall go on.
+_STOP_STEPS = 500_000
 
 
 class State(Enum):
@@ -48,6 +49,8 @@ class GuardedConnection:
             transaction; raises, or returns to let it pass unexecuted.
         on_close: Called when the connection is closed while the transaction is open; True keeps
             the real one open until the transaction is finished.
+        stopped: Whether somebody asked for an end: no statement begins then, and a running one
+            is broken off.
         stands_for: When `real` was put in the place of another connection (a rehearsal on a copy):
             that one, closed together with it.
 
@@ -55,6 +58,7 @@ class GuardedConnection:
         real: The connection below.
         state: Where the transaction stands.
         statement: The last statement that was sent to SQLite.
+        in_doubt: Whether COMMIT was broken off, so that only the file can tell what became of it.
         deferred_commits: How often something committed, which was put off.
         writes: What the run wrote so far.
         version_tables: The names of Alembic's own tables in this run.
@@ -65,33 +69,40 @@ class GuardedConnection:
         real: Any,
         refuse: Callable[[Kind, str], None],
         on_close: Callable[[], bool],
+        stopped: Callable[[], bool],
         stands_for: Any = None,
     ) -> None:
         set_ = object.__setattr__
         set_(self, "real", real)
         set_(self, "state", State.OPEN)
+        set_(self, "in_doubt", False)
         set_(self, "statement", None)
         set_(self, "deferred_commits", 0)
         set_(self, "writes", Writes())
         set_(self, "version_tables", set())
         set_(self, "_refuse", refuse)
         set_(self, "_on_close", on_close)
+        set_(self, "_stopped", stopped)
+        set_(self, "_given_up", False)
         set_(self, "_stands_for", stands_for)
         set_(self, "_close_wanted", False)
         set_(self, "_own", False)
         set_(self, "_keys_off", False)
         _on_driver(real, "set_authorizer", self._authorize)
-        _on_driver(real, "set_progress_handler", lambda: 0, _INTERRUPT_STEPS)
+        _on_driver(real, "set_progress_handler", self._break_off, _STOP_STEPS)
         self._control(f"SAVEPOINT {_SAVEPOINT}")
 
     real: Any
     state: State
+    in_doubt: bool
     statement: str | None
     deferred_commits: int
     writes: Writes
     version_tables: set[str]
     _refuse: Callable[[Kind, str], None]
     _on_close: Callable[[], bool]
+    _stopped: Callable[[], bool]
+    _given_up: bool
     _close_wanted: bool
     _stands_for: Any
     _own: bool
@@ -175,18 +186,37 @@ class GuardedConnection:
         Raises:
             sqlite3.Error: The commit failed; the transaction is still open (busy) or was rolled
                 back by SQLite.
+            BaseException: It was broken off: `in_doubt`.
         """
         if self.state is not State.OPEN:
             return
         if keep:
-            self.require_transaction()
-            self._control("COMMIT")
+            self._commit()
+        elif self.in_doubt:
+            # Another thread may still be at the COMMIT: this waits for it, whatever it says.
+            with contextlib.suppress(sqlite3.Error):
+                self._control("ROLLBACK")
         elif self.in_transaction:
+            self._given_up = True  # a statement may still be running, in another thread
             self._control("ROLLBACK")
         self.state = State.COMMITTED if keep else State.ROLLED_BACK
         _on_driver(self.real, "set_authorizer", None)
         if self._close_wanted:
             self._really_close()
+
+    def _commit(self) -> None:
+        self.require_transaction()
+        try:
+            self._control("COMMIT")
+        except sqlite3.Error:
+            raise
+        except BaseException:
+            self.in_doubt = True
+            raise
+
+    def _break_off(self) -> bool:
+        """SQLite's question, every so many steps of a statement, whether to end it."""
+        return self._given_up or self._stopped()
 
     def before_statement(self, sql: str, *, lenient: bool = False) -> bool:
         """Look at a statement before it runs; False when it must not reach SQLite.
@@ -197,8 +227,11 @@ class GuardedConnection:
 
         Raises:
             TransactionLostError: There is no transaction any more that could hold it.
+            KeyboardInterrupt: Somebody asked for an end, which got lost on the way here.
             OrchctlError: From `refuse`.
         """
+        if self._stopped():
+            raise KeyboardInterrupt
         if self.state is not State.OPEN:
             raise TransactionLostError("the upgrade's transaction is already over")
         self.require_transaction()

@@ -68,7 +68,7 @@ class GuardedCursor:
         try:
             call(*arguments)
         except sqlite3.OperationalError as error:
-            # Ctrl-C inside the progress handler reaches us as SQLite's own interruption.
+            # What the progress handler breaks off ends so.
             if str(error) == "interrupted":
                 raise KeyboardInterrupt from error
             raise

@@ -87,6 +87,7 @@ def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunRep
         LockHeld: Another orchctl, or a writer, kept the database for longer than the timeout.
         Refused, UpgradeFailed, ConfigurationError, UsageError: As `Transaction.run` says.
         UpgradeRestored: The commit could not be confirmed; the snapshot was put back.
+        Interrupted: Ctrl-C or SIGTERM; says whether the run is committed.
     """
 
     def tell_wait(holder: object, waited: float) -> None:
@@ -94,13 +95,17 @@ def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunRep
 
     if not plan.database.parent.is_dir():
         preflight(plan)  # says so; there is no place for the lock either
-    with lock.hold(
-        plan.database,
-        timeout=settings.lock_timeout,
-        purpose=f"{plan.direction} to {plan.target}",
-        on_wait=tell_wait,
-    ):
-        return _Run(settings, plan, listener).run()
+    run = _Run(settings, plan, listener)
+    try:
+        with lock.hold(
+            plan.database,
+            timeout=settings.lock_timeout,
+            purpose=f"{plan.direction} to {plan.target}",
+            on_wait=tell_wait,
+        ):
+            return run.run()
+    except KeyboardInterrupt as error:
+        raise run.interrupted() from error
 
 
 class _Run:
@@ -113,10 +118,22 @@ class _Run:
         self._began = time.monotonic()
         self._journal = Journal(plan.snapshot_directory, plan.database)
         self._kept: Safekeeping | None = None
-        self._was_there = os.path.lexists(plan.database)
+        self._transaction: Transaction | None = None
+        self._was_there = True
+
+    def interrupted(self) -> Interrupted:
+        """The error for Ctrl-C or SIGTERM at this moment."""
+        if self._transaction is None or not self._transaction.committed:
+            return Interrupted("Interrupted", state="The database is as before")
+        return Interrupted(
+            "Interrupted after the commit",
+            state=f"The {self._plan.direction} is done and committed",
+            hint="orchctl status shows where the database is; orchctl rollback takes it back",
+        )
 
     def run(self) -> RunReport:
         """Preflight, rehearsal, transaction, confirmation, journal."""
+        self._was_there = os.path.lexists(self._plan.database)
         patience = self._settings.lock_timeout
         for warning in patiently(lambda: preflight(self._plan), patience):
             self._listener.warning(warning)
@@ -124,13 +141,15 @@ class _Run:
             try:
                 if self._plan.backup and self._settings.rehearse:
                     self._rehearse(start)
-                outcome = self._transaction(start)
+                outcome = self._migrate(start)
             except BaseException as error:
                 self._failed(error, start.snapshot)
                 raise
             report = self._report(outcome, start.snapshot)
         if outcome.applied:
             self._keep(outcome, report)
+        if outcome.interrupted:
+            raise self.interrupted()
         return report
 
     def _rehearse(self, start: StartingPoint) -> None:
@@ -143,7 +162,7 @@ class _Run:
         count = len(rehearsal.revisions)
         self._listener.step(f"Rehearsed on a copy: {count} revisions in {rehearsal.seconds:.2f}s")
 
-    def _transaction(self, start: StartingPoint) -> Outcome:
+    def _migrate(self, start: StartingPoint) -> Outcome:
         plan = self._plan
 
         def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
@@ -152,18 +171,18 @@ class _Run:
             self._kept = Safekeeping(self._settings, guard, before, plan)
 
         hooks = Hooks(locked=locked, step=self._listener.running, check=self._check)
-        return Transaction(self._settings, plan.database, plan.direction, plan.target, hooks).run()
+        self._transaction = Transaction(
+            self._settings, plan.database, plan.direction, plan.target, hooks
+        )
+        return self._transaction.run()
 
     def _keep(self, outcome: Outcome, report: RunReport) -> None:
         try:
             self._confirm(outcome, report.snapshot)
-            self._record(report)
-        except KeyboardInterrupt as error:
-            raise Interrupted(
-                "Interrupted while the result was being confirmed",
-                state=f"The {self._plan.direction} is done and committed",
-                hint="orchctl status",
-            ) from error
+        except KeyboardInterrupt:
+            self._record(report)  # what is not in the journal can't be rolled back
+            raise
+        self._record(report)
 
     def _database_in_wal(self, guard: GuardedConnection) -> Path | None:
         mode = guard.real.execute("PRAGMA journal_mode").fetchone()[0]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from orchctl.database import lock
 from orchctl.database.compare import SchemaDifference, compare, schema_of
 from orchctl.database.inspect import stamped
-from orchctl.errors import Refused, UpgradeFailed
+from orchctl.errors import Interrupted, Refused, UpgradeFailed
 from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.plan import snapshot_directory
@@ -115,7 +115,7 @@ def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None
     )
     run = Transaction(settings, plan.database, "stamp", plan.revisions, hooks, purge=plan.purge)
     try:
-        run.run()
+        outcome = run.run()
     except BaseException:
         if not plan.exists:
             _remove_empty(plan.database)
@@ -130,6 +130,8 @@ def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None
         )
     listener.step("Confirmed through a fresh connection")
     _record(settings, plan, time.monotonic() - began, listener)
+    if outcome.interrupted:
+        raise Interrupted("Interrupted after the commit", state="The stamp is written")
 
 
 def _record(settings: Settings, plan: StampPlan, seconds: float, listener: Listener) -> None:

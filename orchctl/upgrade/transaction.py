@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database.failure import explain
+from orchctl.database.inspect import stamped
+from orchctl.database.open import reading_beside
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed
 from orchctl.upgrade.absent_files import AbsentFiles
 from orchctl.upgrade.connection import GuardedConnection, SharedConnection, State
@@ -34,6 +37,7 @@ from orchctl.upgrade.failure import (
     same_file,
     wrong_database,
 )
+from orchctl.upgrade.interruption import Interruption
 from orchctl.upgrade.plan import find_steps
 from orchctl.upgrade.write_lock import begin, commit, leave_transaction
 
@@ -61,6 +65,7 @@ class Outcome:
         applied: The revisions that ran, in order; empty when there was nothing to do.
         version_table: The name of Alembic's table in this environment.
         deferred_commits: How often a revision or env.py committed, which orchctl put off.
+        interrupted: Whether Ctrl-C or SIGTERM came, too late to undo anything.
     """
 
     before: tuple[str, ...]
@@ -68,6 +73,7 @@ class Outcome:
     applied: tuple[AppliedRevision, ...]
     version_table: str
     deferred_commits: int
+    interrupted: bool
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,8 @@ class Transaction:
         self._alembic: Any = None
         self._script: Any = None
         self._shared = contextlib.ExitStack()
+        self._interruption = Interruption()
+        self._thread = threading.get_ident()
         self._absent = AbsentFiles(but=None if instead else file)
 
     def run(self) -> Outcome:
@@ -150,6 +158,7 @@ class Transaction:
             UpgradeFailed: A revision failed. The database is as before.
             ConfigurationError: env.py itself failed.
             UsageError: The target is no revision of the chain.
+            Interrupted: Ctrl-C or SIGTERM. The database is as before.
         """
         from alembic.runtime.environment import EnvironmentContext
 
@@ -168,15 +177,25 @@ class Transaction:
         # The instance publishes its methods to alembic.context; a subclass is not picked up there.
         setattr(context, "configure", self._configure)  # noqa: B010
         setattr(context, "run_migrations", self._run_migrations)  # noqa: B010
-        try:
-            with quiet_foreign_code(), self._absent, self._shared, context:
-                self._script.run_env()
-        except BaseException as error:  # noqa: BLE001
-            self._give_up(error)
-        else:
-            self._settle()
-        self._raise_failure()
+        with self._interruption:
+            try:
+                with quiet_foreign_code(), self._absent, self._shared, context:
+                    self._script.run_env()
+            except BaseException as error:  # noqa: BLE001
+                self._give_up(error)
+            else:
+                self._settle()
+        if not self.committed:
+            self._raise_failure()
         return self._outcome()
+
+    @property
+    def committed(self) -> bool:
+        """Whether the run is committed: from then on nothing that comes up undoes it."""
+        return self._guard is not None and self._guard.state is State.COMMITTED
+
+    def _stopped(self) -> bool:
+        return self._interruption.seen
 
     # -- what env.py calls ----------------------------------------------------------------------
 
@@ -202,6 +221,8 @@ class Transaction:
                 self._guard.require_transaction()
                 if self._wrote():
                     self._hooks.check(self._guard, frozenset(self._progress.declared))
+                if self._stopped():
+                    raise KeyboardInterrupt
                 # When env.py closes its connection, SQLAlchemy rolls back; not these revisions.
                 self._guard.fasten()
                 self._progress.finished = True
@@ -252,19 +273,20 @@ class Transaction:
     def _guarded(self, real: Any) -> GuardedConnection:
         """Leave whatever transaction env.py began, begin ours, and stand in front."""
         leave_transaction(real, self._script.env_py_location)
-        stands_for, asynchronous = None, hasattr(real, "run_async")
+        stands_for = None
+        now_or_never = hasattr(real, "run_async") or threading.get_ident() != self._thread
         if self._instead is not None:
             stands_for, real = real, sqlite3.connect(self._instead, check_same_thread=False)
             real.isolation_level = None
             real.execute("PRAGMA synchronous=OFF").close()  # a copy need not outlive a crash
-        begin(real, self._file, self._settings.lock_timeout)
+        begin(real, self._file, self._settings.lock_timeout, self._stopped)
 
         def closing() -> bool:
-            if asynchronous:  # with its event loop the connection ends: now or never
+            if now_or_never:  # with its event loop, or its thread, the connection ends
                 self._settle()
-            return not asynchronous
+            return not now_or_never
 
-        return GuardedConnection(real, self._refuse, closing, stands_for)
+        return GuardedConnection(real, self._refuse, closing, self._stopped, stands_for)
 
     def _share(self, engine: Any) -> None:
         """Whoever asks env.py's engine for another connection gets ours, until the run is over."""
@@ -304,7 +326,7 @@ class Transaction:
         keep = self._progress.finished and self._progress.failure is None
         try:
             if keep and self._wrote():
-                commit(guard, self._file, self._settings.lock_timeout)
+                commit(guard, self._file, self._settings.lock_timeout, self._stopped)
             else:
                 guard.finish(keep=False)
         except BaseException as error:  # noqa: BLE001
@@ -319,18 +341,22 @@ class Transaction:
             # A failed ROLLBACK means that SQLite has rolled back by itself.
             with contextlib.suppress(sqlite3.Error):
                 guard.finish(keep=False)
+            if guard.in_doubt and self._stands_committed():
+                guard.state = State.COMMITTED
+
+    def _stands_committed(self) -> bool:
+        """What became of a COMMIT that was broken off, asked of a fresh connection."""
+        progress, file = self._progress, self._instead or self._file
+        with reading_beside(file) as connection:
+            found = stamped(connection, progress.version_table) or ()
+        return found == progress.after != progress.before
 
     def _give_up(self, error: BaseException) -> None:
-        if self._progress.failure is None and self._progress.finished and self._committed():
-            # env.py failed after the revisions were committed; the caller checks the file.
-            return
-        self._fail(error)
+        if not self.committed:  # else env.py failed afterwards; the caller checks the file
+            self._fail(error)
 
     def _wrote(self) -> bool:
         return bool(self._progress.applied) or self._purge
-
-    def _committed(self) -> bool:
-        return self._guard is not None and self._guard.state is State.COMMITTED
 
     def _raise_failure(self) -> None:
         progress = self._progress
@@ -344,10 +370,10 @@ class Transaction:
                     hint="env.py must call context.configure(connection=…) and run_migrations()",
                 )
             return
+        if isinstance(failure, KeyboardInterrupt) or self._stopped():
+            raise Interrupted("Interrupted", state="The database is as before") from failure
         if isinstance(failure, OrchctlError):
             raise failure
-        if isinstance(failure, KeyboardInterrupt):
-            raise Interrupted("Interrupted", state="The database is as before") from failure
         if (revision := _revision_of(progress.current)) is not None:
             statement = self._guard.statement if self._guard else None
             before = progress.before or ()
@@ -364,6 +390,7 @@ class Transaction:
             applied=tuple(progress.applied),
             version_table=progress.version_table,
             deferred_commits=self._guard.deferred_commits if self._guard else 0,
+            interrupted=self._interruption.seen,
         )
 
 

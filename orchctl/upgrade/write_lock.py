@@ -34,7 +34,7 @@ def leave_transaction(real: Any, env_py: object) -> None:
     real.isolation_level = None
 
 
-def begin(real: Any, file: Path, timeout: float) -> None:
+def begin(real: Any, file: Path, timeout: float, stopped: Callable[[], bool]) -> None:
     """Foreign keys off, then BEGIN IMMEDIATE, retried with jitter until `timeout` seconds.
 
     SQLite's own busy handler sleeps up to 100 ms between tries and starves under a busy writer; a
@@ -43,18 +43,24 @@ def begin(real: Any, file: Path, timeout: float) -> None:
     real.execute("PRAGMA foreign_keys=OFF").close()
     patience = _value(real, "PRAGMA busy_timeout")
     real.execute("PRAGMA busy_timeout=0").close()
-    _retried(lambda: real.execute("BEGIN IMMEDIATE").close(), file, timeout)
+    _retried(lambda: real.execute("BEGIN IMMEDIATE").close(), file, timeout, stopped)
     real.execute(f"PRAGMA busy_timeout={patience}").close()
 
 
-def commit(guard: GuardedConnection, file: Path, timeout: float) -> None:
+def commit(
+    guard: GuardedConnection, file: Path, timeout: float, stopped: Callable[[], bool]
+) -> None:
     """COMMIT; in a rollback-journal database it waits for readers to finish."""
-    _retried(lambda: guard.finish(keep=True), file, timeout)
+    _retried(lambda: guard.finish(keep=True), file, timeout, stopped)
 
 
-def _retried(action: Callable[[], None], file: Path, timeout: float) -> None:
+def _retried(
+    action: Callable[[], None], file: Path, timeout: float, stopped: Callable[[], bool]
+) -> None:
     deadline = time.monotonic() + timeout
     while True:
+        if stopped():
+            raise KeyboardInterrupt
         try:
             action()
         except sqlite3.OperationalError as error:
