@@ -23,8 +23,13 @@ _SERVER = """
 import json, os, signal, sys, time
 import aiosqlite, alembic.autogenerate, alembic.command, alembic.operations, alembic.runtime
 import sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
-import orchctl.cli, orchctl.snapshots.restore, orchctl.upgrade.execute, orchctl.upgrade.rehearsal
+import orchctl.__main__, orchctl.cli, orchctl.snapshots.restore
+import orchctl.upgrade.execute, orchctl.upgrade.rehearsal
 import gc, orchctl.upgrade.at_head, orchctl.upgrade.rollback, orchctl.upgrade.status
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # even where our parent ignores it
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # a child waits with them until it is orchctl
 
 def child(order):
     os.chdir(order["folder"])
@@ -33,7 +38,14 @@ def child(order):
     for number, name in ((0, os.devnull), (1, order["stdout"]), (2, order["stderr"])):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
     sys.argv = ["orchctl", *order["words"]]
-    code = orchctl.cli.run()
+    code = 0
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        orchctl.__main__.main()
+    except SystemExit as exit:
+        code = exit.code
+    except KeyboardInterrupt:
+        code = 130
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -73,6 +85,10 @@ class Run:
         """Send a signal; to one that has just ended it does nothing."""
         os.kill(self.pid, number)  # not reaped yet, so the pid is still its own
 
+    def stderr(self) -> str:
+        """What it has written there so far."""
+        return (self._folder / "stderr").read_text()
+
     def finished(self) -> subprocess.CompletedProcess[str]:
         """Wait for the end; a process killed by a signal has its number, negative, as code."""
         code = _ask({"wait": self.pid})
@@ -88,6 +104,8 @@ def start(project: Project, *words: str, env: dict[str, str] | None = None) -> R
     """Start orchctl in the project's folder, and go on."""
     folder = Path(_server().folder.name, str(next(_numbers)))
     folder.mkdir()
+    for name in ("stdout", "stderr"):
+        (folder / name).touch()
     order = {
         "folder": str(project.folder),
         "words": words,
