@@ -54,13 +54,11 @@ def rollback(
         return run_plan(
             invocation, "downgrade", downgrade_target(file, directory), dry_run=dry_run, yes=yes
         )
-    from orchctl.upgrade.rollback import plan_rollback, require_acceptance, roll_back
+    from orchctl.upgrade.rollback import plan_rollback, roll_back
 
     plan = plan_rollback(file, directory, database.version_table, to=to)
     if dry_run:
         return invocation.output.result(_plan_object(plan), lambda: _draw_plan(invocation, plan))
-    if not accept_data_loss:
-        require_acceptance(plan)
     report = roll_back(
         settings, plan, listener(invocation.output), accept_data_loss=accept_data_loss
     )
@@ -85,10 +83,11 @@ def _plan_object(plan: RollbackPlan) -> dict[str, Any]:
 
 
 def _object(report: RollbackReport) -> dict[str, Any]:
+    aside = report.put_aside
     return {
         "ok": True,
         **_plan_object(report.plan),
-        "put_aside": {"id": report.put_aside.id, "path": str(report.put_aside.path)},
+        "put_aside": aside and {"id": aside.id, "path": str(aside.path)},
         "seconds": round(report.seconds, 3),
     }
 
@@ -107,11 +106,13 @@ def _draw_plan(invocation: Invocation, plan: RollbackPlan) -> None:
 
 def _summary(report: RollbackReport) -> str:
     plan = report.plan
-    return (
+    text = (
         f"{path_text(plan.database)}: {_heads(plan.before)} -> {_heads(plan.after)}, snapshot "
-        f"{plan.snapshot.id} is back ({seconds_text(report.seconds)}); "
-        f"what was there before is {report.put_aside.id}"
+        f"{plan.snapshot.id} is back ({seconds_text(report.seconds)})"
     )
+    if report.put_aside is None:
+        return text
+    return f"{text}; what was there before is {report.put_aside.id}"
 
 
 def _heads(heads: tuple[str, ...]) -> str:

@@ -63,12 +63,12 @@ def heads_of(file: Path, version_table: str, *, timeout: float = 5.0) -> tuple[s
     """
     from orchctl.database.failure import explain
     from orchctl.database.inspect import stamped
-    from orchctl.database.open import reading
+    from orchctl.database.open import ask
 
     if not file.exists():
         return ()
     try:
-        with reading(file, timeout=timeout) as connection:
-            return stamped(connection, version_table) or ()
+        question = lambda connection, _: stamped(connection, version_table)  # noqa: E731
+        return ask(file, question, timeout=timeout) or ()
     except sqlite3.Error as error:
         raise explain(error, file, doing="read") from error

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchctl.database import lock
 from orchctl.database.content import content_hash
 from orchctl.database.inspect import inspect, row_counts
 from orchctl.database.open import reading
 from orchctl.errors import Refused
 from orchctl.snapshots.catalog import Catalog
+from orchctl.snapshots.exchange import exchange
 from orchctl.upgrade.journal import Entry, Journal
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class RollbackPlan:
         undoes: The journal's line of the run that is undone; None when `--to` named an older one.
         written: Rows that came (+) or went (-) since, by table; empty when none did.
         changed: Whether anything was written since that run; None when it can't be told.
+        seen: The file's `fingerprint` when it was looked at.
         snapshot_directory: Where snapshots and the journal are.
         version_table: Name of Alembic's table.
     """
@@ -45,6 +46,7 @@ class RollbackPlan:
     undoes: Entry | None
     written: Mapping[str, int]
     changed: bool | None
+    seen: object
     snapshot_directory: Path
     version_table: str
 
@@ -59,7 +61,7 @@ class RollbackReport:
     """What a rollback did: the plan, the snapshot of what was discarded, and the seconds."""
 
     plan: RollbackPlan
-    put_aside: Snapshot
+    put_aside: Snapshot | None
     seconds: float
 
 
@@ -89,6 +91,7 @@ def plan_rollback(
             hint="orchctl backup list shows the others; orchctl backup verify ID tells more",
         )
     undoes = last if last is not None and last.snapshot == snapshot.id else None
+    seen = fingerprint(file)
     facts = inspect(file, version_table=version_table)
     changed, written = _since(file, undoes)
     return RollbackPlan(
@@ -99,6 +102,7 @@ def plan_rollback(
         undoes=undoes,
         written=written,
         changed=changed,
+        seen=seen,
         snapshot_directory=directory,
         version_table=version_table,
     )
@@ -133,9 +137,11 @@ def roll_back(
 ) -> RollbackReport:
     """Put the snapshot back into the live file, after a snapshot of the present.
 
+    Both happen under SQLite's write lock, so no write falls between them.
+
     Args:
         settings: The run's settings.
-        plan: What to do; what was written is looked at again once the lock is held.
+        plan: What to do.
         listener: Who hears of the progress.
         accept_data_loss: Whether writes made since may be discarded.
 
@@ -144,30 +150,29 @@ def roll_back(
         LockHeld: Somebody else holds the database. Nothing was changed.
         RestoreFailed: The restore failed half-way; says what to type.
     """
-    from orchctl.snapshots.restore import restore
-    from orchctl.snapshots.take import take
+    if not accept_data_loss:
+        require_acceptance(plan)
+
+    def look(_: object) -> None:
+        if not accept_data_loss and fingerprint(plan.database) != plan.seen:
+            require_acceptance(replace(plan, changed=True))
 
     began = time.monotonic()
-    with lock.hold(plan.database, timeout=settings.lock_timeout, purpose="rollback"):
-        if not accept_data_loss:
-            plan = plan_rollback(
-                plan.database, plan.snapshot_directory, plan.version_table, to=plan.snapshot.id
-            )
-            require_acceptance(plan)
-        with listener.bar("Snapshot of the present") as progress:
-            put_aside = take(
-                plan.database,
-                plan.snapshot_directory,
-                reason="pre-rollback",
-                version_table=plan.version_table,
-                progress=progress,
-            )
-        listener.step(f"Snapshot of the present: {put_aside.id}")
-        with listener.bar("Restore") as progress:
-            restore(plan.snapshot, plan.database, timeout=settings.lock_timeout, progress=progress)
-        listener.step(f"Restored {plan.snapshot.id}")
-        report = RollbackReport(plan, put_aside, time.monotonic() - began)
-        _record(report)
+    done = exchange(
+        plan.snapshot,
+        plan.database,
+        plan.snapshot_directory,
+        timeout=settings.lock_timeout,
+        version_table=plan.version_table,
+        look=look,
+        bar=listener.bar,
+        on_wait=lambda holder, waited: listener.running(f"Waiting for {holder} ({waited:.0f}s)"),
+    )
+    if done.put_aside is not None:
+        listener.step(f"Snapshot of the present: {done.put_aside.id}")
+    listener.step(f"Restored {plan.snapshot.id}")
+    report = RollbackReport(plan, done.put_aside, time.monotonic() - began)
+    _record(report)
     return report
 
 
@@ -197,6 +202,22 @@ def _nothing(file: Path) -> Refused:
         state="Nothing was changed",
         hint="orchctl backup list shows the snapshots; orchctl rollback --to ID puts one back",
     )
+
+
+def fingerprint(file: Path) -> object:
+    """Sizes and times of a database and its WAL; the same as long as nobody writes.
+
+    Nothing is opened: that could drop the locks of a connection of this process.
+    """
+    found = []
+    for path in (file, file.with_name(file.name + "-wal")):
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            continue
+        if facts.st_size:
+            found.append((path.name, facts.st_size, facts.st_mtime_ns))
+    return found
 
 
 def _undoable(last: Entry | None, file: Path) -> str:
@@ -242,7 +263,7 @@ def _record(report: RollbackReport) -> None:
             database=str(plan.database),
             before=plan.before,
             after=plan.after,
-            snapshot=report.put_aside.id,
+            snapshot=report.put_aside.id if report.put_aside else None,
             restored=plan.snapshot.id,
             seconds=round(report.seconds, 3),
         )
