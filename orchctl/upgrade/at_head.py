@@ -39,7 +39,7 @@ def already_there(settings: Settings, revision: str) -> tuple[Path, tuple[str, .
     """
     if revision not in ("head", "heads") or settings.url is None:
         return None
-    database = find_database(settings)
+    database = find_database(settings, by_text=True)
     if not database.proven or database.file is None or not database.file.is_file():
         return None
     graph = static_chain(settings)

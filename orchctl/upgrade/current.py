@@ -65,7 +65,7 @@ def read_stamp(settings: Settings) -> tuple[Database, Ids]:
 
     A file that does not exist is an empty database.
     """
-    database = find_database(settings)
+    database = find_database(settings, by_text=True)
     if not database.proven:
         database = verified_database(settings)
     if database.file is not None and (_names_its_table(settings) or not database.file.exists()):
@@ -83,7 +83,7 @@ def provable_stamp(settings: Settings) -> Ids | None:
     """
     if settings.url is None or settings.project is None:
         return None
-    database = find_database(settings)
+    database = find_database(settings, by_text=True)
     if not database.proven or database.file is None or not _names_its_table(settings):
         return None
     return heads_of(database.file, database.version_table)

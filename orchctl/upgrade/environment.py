@@ -32,10 +32,12 @@ class Target:
     Attributes:
         url: Its URL as env.py gave it, password included; mask before showing.
         file: The SQLite file, or None when the database isn't SQLite.
+        version_table: Name of Alembic's table in it.
     """
 
     url: str
     file: Path | None
+    version_table: str = "alembic_version"
 
 
 class _Learned(BaseException):
@@ -133,11 +135,12 @@ def learn_target(settings: Settings) -> Target:
     targets: list[Target] = []
     absent = AbsentFiles()
 
-    def configure(connection: Any = None, **_: Any) -> None:
+    def configure(connection: Any = None, **keywords: Any) -> None:
         if connection is not None:
             found = target_of(connection)
             missing = absent.file_of(connection.connection.dbapi_connection)
-            targets.append(replace(found, file=missing or found.file))
+            table = keywords.get("version_table") or found.version_table
+            targets.append(replace(found, file=missing or found.file, version_table=table))
         raise _Learned
 
     context = EnvironmentContext(config, script, fn=lambda rev, context: [])
