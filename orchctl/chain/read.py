@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orchctl.chain.facts import Problem
-from orchctl.chain.revision_file import RevisionFile, parse
+from orchctl.chain.parse import parse
+from orchctl.chain.revision_file import RevisionFile
 from orchctl.errors import ConfigurationError
 
 _SOURCES = re.compile(r"(?!\.\#|__init__)(.*\.py)$")

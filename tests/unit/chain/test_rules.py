@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchctl.chain.findings import ChainReport, Finding, report_data
+from orchctl.chain.parse import parse
 from orchctl.chain.read import read_files
-from orchctl.chain.revision_file import RevisionFile, parse
+from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.rules import RULES, verify
 from tests.support.chains import Link, sound_chains
 
