@@ -52,6 +52,7 @@ class Safekeeping:
         self._allowed = settings.allow_loss
         self._accept_drops = plan.accept_drops
         self._before = before
+        self._nothing_before = not plan.exists
         self._commit_guard = CommitGuard(guard.real)
         # Read only when a table was rebuilt; where no file keeps the state before, now or never.
         self._schema = SchemaBefore(guard.real) if before is None else None
@@ -68,6 +69,8 @@ class Safekeeping:
     @property
     def told(self) -> str:
         """One line on what was proven."""
+        if self._nothing_before:
+            return "Foreign keys checked; there was no data before"
         if self.proof is None:
             return "Foreign keys checked; rows not compared (--proof off)"
         compared = f"{len(self.proof.changes)} tables compared, {self.proof.untouched} untouched"
