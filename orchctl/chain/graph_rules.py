@@ -195,12 +195,15 @@ def no_revisions(chain: CheckedChain) -> Iterator[Finding]:
     places = [place for place in chain.locations if place.is_dir()]
     where = ", ".join(map(str, places or chain.locations)) or "no folder"
     message = f"No revisions in {where}" if places else f"The folder {where} does not exist"
+    suggestion = 'orchctl revision -m "…" makes the first one'
+    if inside := sorted({path.parent.name for place in places for path in place.glob("*/*.py")}):
+        suggestion = f"Name one of its folders ({_listed(inside)}), or set recursive_version_locations = true"
     yield Finding(
         "C14",
         "warning",
         message,
         path=next(iter(places or chain.locations), None),
-        suggestion='orchctl revision -m "…" makes the first one',
+        suggestion=suggestion,
         alembic="nothing: upgrade head does nothing",
     )
 

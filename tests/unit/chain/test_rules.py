@@ -370,6 +370,11 @@ def test_c14_no_revisions_and_no_folder(tmp_path: Path) -> None:
     assert (report.ok, rules_of(report)) == (True, ["C14"])
     assert "No revisions in" in only(report).message
     assert "does not exist" in only(verify([], [tmp_path / "gone"])).message
+    (tmp_path / "sqlite").mkdir()
+    (tmp_path / "sqlite" / "001.py").write_text("")
+    suggestion = only(verify([], [tmp_path])).suggestion
+    assert suggestion
+    assert suggestion.startswith("Name one of its folders (sqlite)")
 
 
 def test_c18_a_parent_named_twice() -> None:
