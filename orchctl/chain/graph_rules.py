@@ -197,7 +197,8 @@ def no_revisions(chain: CheckedChain) -> Iterator[Finding]:
     message = f"No revisions in {where}" if places else f"The folder {where} does not exist"
     suggestion = 'orchctl revision -m "…" makes the first one'
     if inside := sorted({path.parent.name for place in places for path in place.glob("*/*.py")}):
-        suggestion = f"Name one of its folders ({_listed(inside)}), or set recursive_version_locations = true"
+        names = _listed(inside)
+        suggestion = f"Name one of its folders ({names}), or set recursive_version_locations = true"
     yield Finding(
         "C14",
         "warning",
