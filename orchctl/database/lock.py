@@ -7,6 +7,7 @@ kill -9 included. The file itself stays for ever: removing a lock file lets two 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchctl.database.failure import inaccessible
+from orchctl.database.failure import disk_full, inaccessible
 from orchctl.database.holders import Holder, command_of, lock_pids, masked_command
 from orchctl.errors import LockHeld, Refused
 
@@ -139,6 +140,8 @@ def _open(path: Path, database: Path) -> int:
     except FileExistsError:  # another process was quicker
         return _open(path, database)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(path, "create") from error
         raise _no_lock(database) from error
     os.fchmod(descriptor, 0o644)  # whatever the umask
     if os.geteuid() == 0:

@@ -89,7 +89,10 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
     require(catalog.directory, needed, f"a snapshot of {real.name}")
     with _claimed(catalog, real, owner) as claimed:
         with _source(real, source, timeout=timeout, beside=beside) as connection:
-            _copy(connection, claimed.partial, _half(progress, 0))
+            try:
+                _copy(connection, claimed.partial, _half(progress, 0))
+            except sqlite3.Error as error:  # else it would be taken for one of reading
+                raise _explained(error, real, catalog.directory) from error
         sealed = seal(claimed, version_table, _half(progress, 1))
         snapshot = _described(
             claimed, sealed, database=real, owner=owner, reason=reason, chain=chain

@@ -15,6 +15,7 @@ from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.patience import patiently
 from orchctl.upgrade.safekeeping import Safekeeping
@@ -230,7 +231,8 @@ class _Run:
         """Leave nothing behind that was not there, and write the story down."""
         plan = self._plan
         if not self._was_there:
-            _remove_empty(plan.database)
+            remove_empty(plan.database)
+        recover(plan.database)
         if (self._kept is None and snapshot is None) or not plan.snapshot_directory.is_dir():
             return  # nothing was tried
         entry = Entry(
@@ -285,13 +287,6 @@ class _Run:
                 f"the {report.direction} is done, but not in the journal ({self._journal.path}): "
                 f"{error}"
             )
-
-
-def _remove_empty(file: Path) -> None:
-    """SQLite creates the file on connecting; a failed first run leaves none behind."""
-    with contextlib.suppress(OSError):
-        if file.stat().st_size == 0 and not os.path.lexists(f"{file}-wal"):
-            file.unlink()
 
 
 def _told(error: BaseException) -> dict[str, Any]:

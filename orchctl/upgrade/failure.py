@@ -9,14 +9,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from orchctl.database.failure import primary_code
+from orchctl.database.failure import explain, primary_code
 from orchctl.errors import OrchctlError, Refused, UpgradeFailed
 from orchctl.upgrade.environment import one_line
 from orchctl.upgrade.statements import REFUSED, Advice, Kind
 
 
 def revision_failed(
-    revision: Any, error: BaseException, statement: str | None, before: Sequence[str]
+    revision: Any,
+    error: BaseException,
+    statement: str | None,
+    before: Sequence[str],
+    file: Path,
 ) -> OrchctlError:
     """The error for a revision that raised.
 
@@ -28,12 +32,18 @@ def revision_failed(
         error: What it raised.
         statement: The last statement that was sent to SQLite.
         before: The heads before the run, which are the heads again.
+        file: The database that it ran on.
     """
     path = revision.module.__file__
     line = _line_of(error, path)
     cause = getattr(error, "orig", None) or error
     if (advice := _hopeless(cause)) is not None:
         return _outside(revision, line, advice, statement or "")
+    code, hint = "upgrade-failed", "Mend the revision, then run the same command again"
+    if isinstance(cause, sqlite3.Error):
+        told = explain(cause, file, doing="write to")
+        if told.code == "disk-full":  # not the revision's fault
+            code, hint = told.code, told.hint or hint
     by_statement = isinstance(cause, sqlite3.Error) and statement is not None
     shown = f"; statement: {_shortened(statement)}" if by_statement and statement else ""
     where = f"at {', '.join(before)}" if before else "at base"
@@ -41,7 +51,8 @@ def revision_failed(
         f"Revision {revision.revision} ({path}:{line}) failed: "
         f"{type(cause).__name__}: {one_line(cause)}{shown}",
         state=f"The database is as before ({where})",
-        hint="Mend the revision, then run the same command again",
+        code=code,
+        hint=hint,
         details={
             "revision": revision.revision,
             "path": path,

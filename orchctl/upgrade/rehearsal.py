@@ -179,22 +179,10 @@ def run_against(command: str, copy: Path) -> None:
 def _run(
     settings: Settings, plan: UpgradePlan, copy: Path, direction: str, target: str, hooks: Hooks
 ) -> Outcome:
-    run = Transaction(settings, plan.database, direction, target, hooks, instead=copy)
-    try:
-        outcome = run.run()
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-        return outcome
-    finally:
-        if not plan.exists:
-            _remove_empty(plan.database)
-
-
-def _remove_empty(file: Path) -> None:
-    # env.py connects to the real URL, and SQLite creates the file on connecting.
-    with contextlib.suppress(OSError):
-        if file.stat().st_size == 0:
-            file.unlink()
+    outcome = Transaction(settings, plan.database, direction, target, hooks, instead=copy).run()
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome
 
 
 def _digest(copy: Path) -> str:

@@ -19,6 +19,7 @@ from orchctl.database.inspect import stamped
 from orchctl.errors import Interrupted, Refused, UpgradeFailed
 from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.leftovers import remove_empty
 from orchctl.upgrade.plan import snapshot_directory
 from orchctl.upgrade.scratch import SILENT
 from orchctl.upgrade.stamp_plan import StampPlan, weighty
@@ -107,7 +108,7 @@ def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None
     """
     if plan.before == plan.after and not plan.purge:
         return
-    began = time.monotonic()
+    began, was_there = time.monotonic(), plan.database.exists()
     hooks = Hooks(
         locked=lambda guard, _: _require_schema(guard, plan),
         step=SILENT.step,
@@ -117,8 +118,8 @@ def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None
     try:
         outcome = run.run()
     except BaseException:
-        if not plan.exists:
-            _remove_empty(plan.database)
+        if not was_there:
+            remove_empty(plan.database)
         raise
     found = heads_of(plan.database, plan.version_table)
     if found != plan.after:
@@ -192,10 +193,3 @@ def _fitting_command(plan: StampPlan) -> str:
 
 def _joined(heads: Sequence[str]) -> str:
     return ", ".join(heads) or "base"
-
-
-def _remove_empty(file: Path) -> None:
-    # SQLite creates the file on connecting.
-    with contextlib.suppress(OSError):
-        if file.stat().st_size == 0:
-            file.unlink()

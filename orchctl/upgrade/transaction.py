@@ -377,7 +377,8 @@ class Transaction:
         if (revision := _revision_of(progress.current)) is not None:
             statement = self._guard.statement if self._guard else None
             before = progress.before or ()
-            raise revision_failed(revision, failure, statement, before) from failure
+            file = self._instead or self._file
+            raise revision_failed(revision, failure, statement, before, file) from failure
         if isinstance(failure, sqlite3.Error):
             raise explain(failure, self._file, doing="upgrade") from failure
         raise environment_failed(str(self._script.env_py_location), failure) from failure
