@@ -460,3 +460,49 @@ def test_json_before_and_after_the_command(begun: Project) -> None:
         assert json_error(orchctl(begun, *words), 2)["code"] == "unknown-revision"
     for words in (["--json", "upgrade", "--nope"], ["upgrade", "--nope", "--json"]):
         assert json_error(orchctl(begun, *words), 2)["code"] == "usage"
+
+
+def _shell(project: Project, line: str) -> subprocess.CompletedProcess[str]:
+    """A line for bash, `orchctl` in it standing for this one."""
+    orchctl_ = f'orchctl() {{ "{sys.executable}" -m orchctl "$@"; }}; set -o pipefail; '
+    return subprocess.run(
+        ["bash", "-c", orchctl_ + line],
+        cwd=project.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_reader_of_stdout_that_goes_away(project: Project) -> None:
+    for number in range(3, 200):
+        project.add(f"aaaa{number:02}")
+    done = _shell(project, "orchctl history -v | head -1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("reader", ["true", "head -1"])
+def test_a_reader_of_the_progress_that_goes_away_stops_no_upgrade(
+    begun: Project, reader: str
+) -> None:
+    done = _shell(begun, f"orchctl upgrade 2>&1 | {reader}")
+    assert done.returncode == 0, done.stderr
+    assert begun.heads() == ["aaaa02"]
+    assert orchctl(begun, "rollback").returncode == 0  # it is in the journal, too
+    assert begun.heads() == ["aaaa01"]
+
+
+def test_a_failure_keeps_its_exit_code_when_nobody_reads_it(begun: Project) -> None:
+    assert _shell(begun, "orchctl upgrade zzzz 2>&1 | true").returncode == 2
+    assert _shell(begun, "orchctl --debug upgrade zzzz 2>&1 | true").returncode == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(begun: Project, closed: str) -> None:
+    done = _shell(begun, f"orchctl upgrade {closed}")
+    assert done.returncode == 0, done.stderr
+    assert begun.heads() == ["aaaa02"]
+    assert query(begun.database, "PRAGMA integrity_check") == [("ok",)]
+    assert _shell(begun, f"orchctl upgrade zzzz {closed}").returncode == 2
