@@ -80,7 +80,9 @@ def _chain(
     unknown = tuple(id_ for id_ in stamped if id_ not in graph.revisions)
     from orchctl.chain.targets import pending
 
-    ids = () if unknown else pending(graph, stamped, "heads") or ()
+    ids = () if unknown else pending(graph, stamped, "heads")
+    if ids is None:  # stamps that contradict each other: only Alembic can say
+        return _chain_by_alembic(settings, stamped, file)
     steps = tuple((id_, graph.revisions[id_].message) for id_ in ids)
     return graph.effective_heads, steps, unknown
 
