@@ -114,9 +114,28 @@ def broken_chain(error: BaseException) -> Refused:
 
 
 def open_script(settings: Settings) -> tuple[Config, ScriptDirectory]:
-    """The configuration and the script directory of a project."""
+    """The configuration and the script directory of a project, for looking at the chain.
+
+    Loading imports every revision file, so what was looked at is kept for the run that follows.
+    """
     config = alembic_config(settings)
-    return config, script_directory(config)
+    script = script_directory(config)
+    _looked_at[settings.require_project().file] = script
+    return config, script
+
+
+def script_for_run(settings: Settings) -> tuple[Config, ScriptDirectory]:
+    """The same for one run of the revisions: the one that was looked at, else a new one.
+
+    Never one that ran already: what a revision left in its module's globals during a rehearsal is
+    not there in the real run.
+    """
+    config = alembic_config(settings)
+    script = _looked_at.pop(settings.require_project().file, None)
+    return config, script or script_directory(config)
+
+
+_looked_at: dict[Path, ScriptDirectory] = {}
 
 
 def learn_target(settings: Settings) -> Target:

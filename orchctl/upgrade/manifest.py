@@ -20,7 +20,10 @@ def chain_manifest(settings: Settings) -> dict[str, Any]:
 
     project = settings.require_project()
     files = read_files(
-        project.version_locations, recursive=project.recursive, sourceless=project.sourceless
+        project.version_locations,
+        recursive=project.recursive,
+        sourceless=project.sourceless,
+        bodies=False,
     )
     return {
         "heads": list(Graph(files).heads),

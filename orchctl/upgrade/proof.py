@@ -17,7 +17,6 @@ from typing import Any
 
 from orchctl.errors import Refused
 from orchctl.upgrade.comparison import ColumnChange, Comparison, TableChange, TableShape
-from orchctl.upgrade.schema_losses import SchemaLoss
 from orchctl.upgrade.writes import Writes
 
 BEFORE = "orchctl_before"
@@ -58,6 +57,26 @@ class Loss:
     def __str__(self) -> str:
         keys = f" (first keys: {', '.join(self.keys)})" if self.keys else ""
         return f"{self.place}: {_TOLD[self.kind].format(rows=self.rows)}{keys}"
+
+
+@dataclass(frozen=True)
+class SchemaLoss:
+    """Something of the schema that is not there any more, or weaker.
+
+    Attributes:
+        kind: As in `SchemaDifference`.
+        table: Its table.
+        place: What would declare it: `table.name`, or the table.
+        told: What it was, and is.
+    """
+
+    kind: str
+    table: str
+    place: str
+    told: str
+
+    def __str__(self) -> str:
+        return self.told
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,18 @@ from orchctl.upgrade.proof import (
     BEFORE,
     Loss,
     RowProof,
+    SchemaLoss,
     prove,
     prove_counts,
     refuse_losses,
     undeclared,
 )
-from orchctl.upgrade.schema_losses import SchemaBefore, SchemaLoss
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.upgrade.connection import GuardedConnection
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.schema_losses import SchemaBefore
 
 
 class Safekeeping:
@@ -55,7 +56,7 @@ class Safekeeping:
         self._nothing_before = not plan.exists
         self._commit_guard = CommitGuard(guard.real)
         # Read only when a table was rebuilt; where no file keeps the state before, now or never.
-        self._schema = SchemaBefore(guard.real) if before is None else None
+        self._schema = _schema(guard.real) if before is None and plan.exists else None
         self.level = _level(settings, before, plan.size)
         self.proof: RowProof | None = None
         self.put_back: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ class Safekeeping:
         """Put back what rebuilt tables lost; what could be put back, and what could not."""
         writes, own = guard.writes, guard.version_tables
         rebuilt = writes.dropped - {name.lower() for name in own}
-        if not rebuilt:
+        if not rebuilt or self._nothing_before:
             return (), ()
         schema = self._schema or self._read_schema()
         put_back = schema.put_back(guard.real, rebuilt, writes.dropped_by_name)
@@ -112,7 +113,7 @@ class Safekeeping:
     def _read_schema(self) -> SchemaBefore:
         assert self._before is not None  # noqa: S101 - see __init__
         with reading_beside(self._before) as connection:
-            return SchemaBefore(connection)
+            return _schema(connection)
 
     def _prove(self, guard: GuardedConnection) -> RowProof:
         if self._before is None:
@@ -121,6 +122,12 @@ class Safekeeping:
         if not _attached(guard.real):
             guard.attach(self._before, BEFORE)
         return prove(guard.real, guard.writes, self.level, ignore=guard.version_tables)
+
+
+def _schema(connection: Any) -> SchemaBefore:
+    from orchctl.upgrade.schema_losses import SchemaBefore  # taking DDL apart: dear to import
+
+    return SchemaBefore(connection)
 
 
 def _level(settings: Settings, before: Path | None, size: int) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from orchctl.database.compare import Schema, SchemaDifference, compare, schema_of, sequences
 from orchctl.database.inspect import quoted
+from orchctl.upgrade.proof import SchemaLoss
 
 _GONE = {
     "trigger",
@@ -28,26 +28,6 @@ _GONE = {
 _CLAUSES = ("ON DELETE", "ON UPDATE", "DEFERRABLE", "MATCH")
 _UNREFLECTED = re.compile(r"\bDESC\b|\bCOLLATE\b|\(.*\(", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True)
-class SchemaLoss:
-    """Something of the schema that is not there any more, or weaker.
-
-    Attributes:
-        kind: As in `SchemaDifference`.
-        table: Its table.
-        place: What would declare it: `table.name`, or the table.
-        told: What it was, and is.
-    """
-
-    kind: str
-    table: str
-    place: str
-    told: str
-
-    def __str__(self) -> str:
-        return self.told
 
 
 class SchemaBefore:

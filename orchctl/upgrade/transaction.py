@@ -28,8 +28,8 @@ from orchctl.upgrade.connection import GuardedConnection, SharedConnection, Stat
 from orchctl.upgrade.environment import (
     environment_failed,
     main_file,
-    open_script,
     quiet_foreign_code,
+    script_for_run,
 )
 from orchctl.upgrade.failure import (
     refused_statement,
@@ -162,7 +162,7 @@ class Transaction:
         """
         from alembic.runtime.environment import EnvironmentContext
 
-        config, self._script = open_script(self._settings)
+        config, self._script = script_for_run(self._settings)
         context = EnvironmentContext(
             config,
             self._script,
