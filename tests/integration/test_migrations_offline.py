@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,31 @@ from tests.support.migration_chain import (
 )
 
 
-def shell(path: Path, sql: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["sqlite3", *options, str(path)]
-    return subprocess.run(command, input=sql, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Ran:
+    """What a run of a script in a shell gave."""
+
+    returncode: int
+    stderr: str
+
+
+def shell(path: Path, sql: str, *, bail: bool = False) -> Ran:
+    """Statement by statement, as the sqlite3 shell does: on after an error unless told to bail."""
+    errors = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        statement = ""
+        for line in sql.splitlines(keepends=True):
+            statement += line
+            if not sqlite3.complete_statement(statement):
+                continue
+            try:
+                connection.execute(statement)
+            except sqlite3.Error as error:
+                errors.append(str(error))
+                if bail:
+                    break
+            statement = ""
+    return Ran(1 if errors else 0, "\n".join(errors))
 
 
 def content(path: Path) -> list[str]:
@@ -75,7 +97,7 @@ def test_down_is_what_online_does(tmp_path: Path, revision: str, on: int) -> Non
 
 def test_from_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    done = shell(path, script(path, "base:head"), "-bail")
+    done = shell(path, script(path, "base:head"), bail=True)
     assert (done.returncode, done.stderr) == (0, "")
     upgrade(tmp_path / "online.db")
     assert schema(path) == schema(tmp_path / "online.db")
@@ -86,7 +108,7 @@ def test_the_shell_with_bail_does_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     unconvertible(path)
     before = dump(path)
-    done = shell(path, script(path, "002:head"), "-bail")
+    done = shell(path, script(path, "002:head"), bail=True)
     assert done.returncode != 0
     assert "1 of the providers - id 2 (config is no JSON) - mend" in done.stderr
     assert dump(path) == before
