@@ -51,9 +51,8 @@ def rollback(
         from orchctl.cli.upgrade import run_plan
         from orchctl.upgrade.rollback import downgrade_target
 
-        return run_plan(
-            invocation, "downgrade", downgrade_target(file, directory), dry_run=dry_run, yes=yes
-        )
+        target = downgrade_target(file, directory, database.version_table)
+        return run_plan(invocation, "downgrade", target, dry_run=dry_run, yes=yes)
     from orchctl.upgrade.rollback import plan_rollback, roll_back
 
     plan = plan_rollback(file, directory, database.version_table, to=to)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,9 @@ def plan_rollback(
         UsageError: No such snapshot.
     """
     catalog = Catalog(directory, file)
-    last = Journal(directory, file).last_change()
+    seen = fingerprint(file)
+    facts = inspect(file, version_table=version_table)
+    last = _last_change(catalog, file, facts.heads)
     snapshot = catalog.get(_undoable(last, file) if to is None else to)
     if snapshot.status not in ("complete", "verified"):
         raise Refused(
@@ -91,8 +94,6 @@ def plan_rollback(
             hint="orchctl backup list shows the others; orchctl backup verify ID tells more",
         )
     undoes = last if last is not None and last.snapshot == snapshot.id else None
-    seen = fingerprint(file)
-    facts = inspect(file, version_table=version_table)
     changed, written = _since(file, undoes)
     return RollbackPlan(
         database=file,
@@ -176,13 +177,19 @@ def roll_back(
     return report
 
 
-def downgrade_target(file: Path, directory: Path) -> str:
+def downgrade_target(file: Path, directory: Path, version_table: str) -> str:
     """Where a rollback by downgrades goes: the revision before the last run, or `base`.
+
+    Args:
+        file: The database.
+        directory: Its snapshot directory.
+        version_table: Name of Alembic's table.
 
     Raises:
         Refused: There is no upgrade to undo, or it began at several heads.
     """
-    last = Journal(directory, file).last_change()
+    heads = inspect(file, version_table=version_table).heads
+    last = _last_change(Catalog(directory, file), file, heads)
     if last is None or last.event != "upgrade":
         raise _nothing(file)
     if len(last.before) > 1:
@@ -193,6 +200,28 @@ def downgrade_target(file: Path, directory: Path) -> str:
             hint="orchctl downgrade REVISION goes to one of them",
         )
     return last.before[0] if last.before else "base"
+
+
+def _last_change(catalog: Catalog, file: Path, heads: tuple[str, ...]) -> Entry | None:
+    """The run that a rollback undoes: the journal's last, or one that came only to its commit.
+
+    A run that was killed between commit and journal is known by its snapshot: taken after the
+    journal's last line, named in none, and of other revisions than the database has now.
+    """
+    journal = Journal(catalog.directory, file)
+    entries = journal.entries()
+    told = {entry.snapshot for entry in entries}
+    since = datetime.fromisoformat(entries[-1].at) if entries else None
+    for snapshot in reversed(catalog.list()):
+        taken = datetime.fromisoformat(snapshot.created_at)
+        if since is not None and taken <= since:
+            break
+        event = snapshot.reason.removeprefix("pre-")
+        if event in ("upgrade", "downgrade") and snapshot.usable and snapshot.id not in told:
+            if snapshot.heads == heads:
+                break
+            return Entry(event, str(file), snapshot.heads, heads, snapshot=snapshot.id)
+    return journal.last_change()
 
 
 def _nothing(file: Path) -> Refused:
