@@ -18,6 +18,7 @@ from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.patience import patiently
+from orchctl.upgrade.plan import plan_again
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.starting_point import StartingPoint
 from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
@@ -135,6 +136,9 @@ class _Run:
     def run(self) -> RunReport:
         """Preflight, rehearsal, transaction, confirmation, journal."""
         self._was_there = os.path.lexists(self._plan.database)
+        self._plan = plan_again(self._settings, self._plan)
+        if not self._plan.steps:  # somebody else did it while the lock was waited for
+            return self._nothing_done()
         patience = self._settings.lock_timeout
         for warning in patiently(lambda: preflight(self._plan), patience):
             self._listener.warning(warning)
@@ -261,6 +265,10 @@ class _Run:
             proof=self._kept.proof if self._kept else None,
             proof_level=self._kept.level if self._kept else "off",
         )
+
+    def _nothing_done(self) -> RunReport:
+        plan, seconds = self._plan, time.monotonic() - self._began
+        return RunReport(plan.direction, plan.database, plan.before, plan.before, (), None, seconds)
 
     def _record(self, report: RunReport) -> None:
         content, counts = None, {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database.inspect import inspect
 from orchctl.errors import UsageError
 from orchctl.snapshots.catalog import default_directory
+from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.patience import STEP, patiently
 
 if TYPE_CHECKING:
@@ -98,6 +99,24 @@ def plan_run(
         backup=settings.backup and facts.exists and facts.size > 0,
         snapshot_directory=directory,
     )
+
+
+def plan_again(settings: Settings, plan: UpgradePlan) -> UpgradePlan:
+    """The plan for where the database is by now: another run may have come first.
+
+    Args:
+        settings: The run's settings.
+        plan: Made before the lock was held.
+
+    Raises:
+        UsageError, Refused, LockHeld: As `plan_run` says.
+    """
+    file, table = plan.database, plan.version_table
+    now = patiently(lambda: heads_of(file, table, timeout=STEP), settings.lock_timeout)
+    if now == plan.before:
+        return plan
+    fresh = plan_run(settings, plan.direction, plan.target, file, table)
+    return replace(fresh, accept_drops=plan.accept_drops)
 
 
 def snapshot_directory(settings: Settings, file: Path) -> Path:
