@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
+import threading
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from orchctl.upgrade.cursor import GuardedCursor
-from orchctl.upgrade.statements import Kind, classify, dropped_object
+from orchctl.upgrade.statements import Kind, classify, dropped_object, is_several
 from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
@@ -84,6 +86,7 @@ class GuardedConnection:
         set_(self, "_on_close", on_close)
         set_(self, "_stopped", stopped)
         set_(self, "_given_up", False)
+        set_(self, "_thread", threading.get_ident())
         set_(self, "_stands_for", stands_for)
         set_(self, "_close_wanted", False)
         set_(self, "_own", False)
@@ -103,6 +106,7 @@ class GuardedConnection:
     _on_close: Callable[[], bool]
     _stopped: Callable[[], bool]
     _given_up: bool
+    _thread: int
     _close_wanted: bool
     _stands_for: Any
     _own: bool
@@ -204,6 +208,15 @@ class GuardedConnection:
         if self._close_wanted:
             self._really_close()
 
+    def is_at_work_elsewhere(self) -> bool:
+        """Whether another thread, which made the connection, may be using it right now."""
+        # Not Thread.is_alive(): a join() that Ctrl-C broke off makes it lie.
+        return self._thread != threading.get_ident() and self._thread in sys._current_frames()
+
+    def give_up(self) -> None:
+        """Break off the statement that runs, and let none begin; may be called by any thread."""
+        self._given_up = True
+
     def _commit(self) -> None:
         self.require_transaction()
         try:
@@ -230,7 +243,7 @@ class GuardedConnection:
             KeyboardInterrupt: Somebody asked for an end, which got lost on the way here.
             OrchctlError: From `refuse`.
         """
-        if self._stopped():
+        if self._break_off():
             raise KeyboardInterrupt
         if self.state is not State.OPEN:
             raise TransactionLostError("the upgrade's transaction is already over")
@@ -241,6 +254,13 @@ class GuardedConnection:
             if (dropped := dropped_object(sql)) is not None:
                 self.writes.dropped_by_name.add(dropped)
             return True
+        if is_several(sql):  # as the driver would say; what follows the first must not get lost
+            raise sqlite3.ProgrammingError("You can only execute one statement at a time.")
+        self._instead(kind, sql, lenient=lenient)
+        return False
+
+    def _instead(self, kind: Kind, sql: str, *, lenient: bool) -> None:
+        """What a statement about the transaction does here."""
         if kind is Kind.COMMIT:
             self.commit()
         elif kind is Kind.ROLLBACK:
@@ -251,7 +271,6 @@ class GuardedConnection:
             self._keys_off = False  # the usual pair around a batch: off is what they are anyway
         elif kind is not Kind.BEGIN and not lenient:
             self._refuse(kind, sql)
-        return False
 
     def fasten(self) -> None:
         """Put what was done so far out of the reach of later rollbacks of env.py."""

@@ -2,11 +2,14 @@
 
 Python raises KeyboardInterrupt in whatever the main thread is doing. In a callback of sqlite3 that
 becomes "not authorized", a revision's `except BaseException` swallows it, asyncio turns it into a
-cancellation of some task, and a statement that runs in another thread never hears of it.
+cancellation of some task, a statement that runs in another thread never hears of it, and a main
+thread that is just going to sleep in its event loop sleeps on. What never gets lost is the byte
+that Python writes for every signal (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -20,17 +23,28 @@ class Interruption:
     """A context that notes the signals; the handlers that were there before act as ever.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
-
-    Attributes:
-        seen: Whether one came.
     """
 
     def __init__(self) -> None:
-        self.seen = False
+        self._seen = False
         self._before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._wakeup_before = -1
+        self._pipe: tuple[int, int] | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether a signal came; may be asked from any thread."""
+        if not self._seen and self._pipe is not None:
+            try:
+                self._seen = any(number in _SIGNALS for number in os.read(self._pipe[0], 64))
+            except BlockingIOError:
+                return False
+        return self._seen
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
+            self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
                 if callable(handler):
@@ -46,7 +60,13 @@ class Interruption:
     ) -> None:
         while self._before:
             signal.signal(*self._before.popitem())
+        if self._pipe is not None:
+            signal.set_wakeup_fd(self._wakeup_before)
+            reader, writer = self._pipe
+            self._pipe = None
+            os.close(reader)
+            os.close(writer)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
+        self._seen = True
         self._before[number](number, frame)

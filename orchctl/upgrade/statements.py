@@ -75,8 +75,7 @@ _OFF = frozenset({"0", "off", "no", "false"})
 
 def classify(sql: str) -> Kind:
     """What `sql` would do to the transaction around it; ROLLBACK TO and SAVEPOINT are plain."""
-    start = _LEADING.match(sql)
-    begin = start.end() if start else 0
+    begin = _leading(sql)
     word = _WORD.match(sql, begin)
     if word is None:
         return Kind.PLAIN
@@ -98,6 +97,12 @@ def dropped_object(sql: str) -> tuple[str, str] | None:
     return match[1].lower(), match[2].strip("\"'`[]").lower()
 
 
+def is_several(sql: str) -> bool:
+    """Whether more than one statement stands in a text; the driver refuses to execute that."""
+    pieces = split_script(sql)
+    return len([piece for piece in pieces if _leading(piece) < len(piece)]) > 1
+
+
 def split_script(script: str) -> list[str]:
     """The statements of an SQL script, split where SQLite says that one is complete."""
     statements, start, position = [], 0, 0
@@ -108,6 +113,12 @@ def split_script(script: str) -> list[str]:
             start = position
     statements.append(script[start:])
     return [text for text in statements if text.strip().strip(";").strip()]
+
+
+def _leading(sql: str) -> int:
+    """How much blank space, comment and empty statement a text begins with."""
+    match = _LEADING.match(sql)
+    return match.end() if match else 0
 
 
 def _pragma(sql: str, begin: int) -> Kind:

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from orchctl.upgrade.statements import Kind
 
 
+# Seconds for an env.py's own thread to end; it commits nothing later either.
+_THREAD_PATIENCE = 5.0
+
+
 @dataclass(frozen=True)
 class AppliedRevision:
     """A revision that ran: its id, its message, and how long it took in seconds."""
@@ -337,12 +341,21 @@ class Transaction:
         if self._progress.failure is None:
             self._progress.failure = error
         guard = self._guard
-        if guard is not None and guard.state is State.OPEN:
+        if guard is not None and guard.state is State.OPEN and guard.is_at_work_elsewhere():
+            self._wait_for(guard)
+        elif guard is not None and guard.state is State.OPEN:
             # A failed ROLLBACK means that SQLite has rolled back by itself.
             with contextlib.suppress(sqlite3.Error):
                 guard.finish(keep=False)
             if guard.in_doubt and self._stands_committed():
                 guard.state = State.COMMITTED
+
+    def _wait_for(self, guard: GuardedConnection) -> None:
+        """Have the thread that uses the connection give up; two at once would crash sqlite3."""
+        guard.give_up()
+        deadline = time.monotonic() + _THREAD_PATIENCE
+        while guard.state is State.OPEN and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _stands_committed(self) -> bool:
         """What became of a COMMIT that was broken off, asked of a fresh connection."""
