@@ -81,3 +81,19 @@ op.execute("INSERT INTO t VALUES (3)")
     project.add("002", body)
     assert project.orchctl("upgrade").returncode == 0
     assert query(project.database, "SELECT id FROM t") == [(1,), (3,)]
+
+
+@pytest.mark.parametrize("first", ["COMMIT", "BEGIN", "PRAGMA foreign_keys=OFF"])
+def test_h04_several_statements_at_once_are_refused_as_ever_not_dropped(
+    tmp_path: Path, first: str
+) -> None:
+    project = _project(tmp_path, "stock")
+    project.add("002", f'op.execute("{first}; INSERT INTO t VALUES (1)")')
+    before = project.dump()
+    failed = project.orchctl("upgrade")
+    assert failed.returncode == 6
+    assert "one statement at a time" in failed.stderr
+    assert project.dump() == before
+    project.revisions.remove("002")
+    project.add("002", f'op.execute("{first}; -- and no more")')
+    assert project.orchctl("upgrade").returncode == 0

@@ -49,4 +49,7 @@ def test_h06_one_upgrades_the_others_find_it_done(
     assert [code for code, _, _ in results] == [0] * replicas, results
     assert sorted(len(data["revisions"]) for _, data, _ in results)[:-1] == [0] * (replicas - 1)
     assert project.heads() == ["005"]
+    # The others take no snapshot, and rehearse nothing.
+    snapshots = list((project.folder / "backups").glob("*.snapshot"))
+    assert len(snapshots) == (0 if state == "empty" else 1)
     assert query(project.database, "SELECT count(*) FROM t") == [(0 if state == "empty" else 1,)]

@@ -20,7 +20,7 @@ from typing import Any
 from tests.support.projects import Project, clean_environment
 
 _SERVER = """
-import json, os, signal, sys, time
+import json, os, signal, sqlite3, sys, time
 import aiosqlite, alembic.autogenerate, alembic.command, alembic.operations, alembic.runtime
 import sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
 import orchctl.__main__, orchctl.cli, orchctl.snapshots.restore
@@ -30,6 +30,29 @@ import gc, orchctl.upgrade.at_head, orchctl.upgrade.rollback, orchctl.upgrade.st
 signal.signal(signal.SIGINT, signal.default_int_handler)  # even where our parent ignores it
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # a child waits with them until it is orchctl
+
+def boundaries(reached):
+    # Calls `reached` before every SQL statement, and every change to the file system, by name.
+    connect = sqlite3.connect
+    def traced(*args, **keywords):
+        connection = connect(*args, **keywords)
+        connection.set_trace_callback(lambda sql: reached(" ".join(sql.split())[:60]))
+        return connection
+    sqlite3.connect = sqlite3.dbapi2.connect = traced
+    def hook(event, args):
+        if event in ("fcntl.flock", "os.mkdir", "os.rename", "os.remove", "os.rmdir"):
+            reached(event)
+        elif event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR):
+            reached("open " + os.path.basename(str(args[0])))
+    sys.addaudithook(hook)
+
+def dies_at(number):
+    left = [number]
+    def reached(name):
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return reached
 
 def child(order):
     os.chdir(order["folder"])
@@ -41,6 +64,11 @@ def child(order):
     code = 0
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if order["dies_at"] is not None:
+            boundaries(dies_at(order["dies_at"]))
+        elif order["log"]:
+            log = open(order["log"], "a")
+            boundaries(lambda name: print(name, file=log, flush=True))
         orchctl.__main__.main()
     except SystemExit as exit:
         code = exit.code
@@ -100,8 +128,23 @@ class Run:
 _numbers = itertools.count()
 
 
-def start(project: Project, *words: str, env: dict[str, str] | None = None) -> Run:
-    """Start orchctl in the project's folder, and go on."""
+def start(
+    project: Project,
+    *words: str,
+    env: dict[str, str] | None = None,
+    log: Path | None = None,
+    dies_at: int | None = None,
+) -> Run:
+    """Start orchctl in the project's folder, and go on.
+
+    Args:
+        project: Where.
+        words: The command line.
+        env: Further environment variables.
+        log: Write down every boundary between two steps: SQL statements and changes to the file
+            system, a line each, in the order they are reached.
+        dies_at: kill -9 at the boundary with this number, counted from 0.
+    """
     folder = Path(_server().folder.name, str(next(_numbers)))
     folder.mkdir()
     for name in ("stdout", "stderr"):
@@ -112,6 +155,8 @@ def start(project: Project, *words: str, env: dict[str, str] | None = None) -> R
         "env": clean_environment() | (env or {}),
         "stdout": str(folder / "stdout"),
         "stderr": str(folder / "stderr"),
+        "log": str(log) if log else None,
+        "dies_at": dies_at,
     }
     return Run(words, _ask(order), folder)
 
