@@ -1,0 +1,74 @@
+"""Starting the programs that are compared: console scripts of this environment, and sqlite3."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_BIN = Path(sys.executable).parent
+ORCHCTL, ALEMBIC = str(_BIN / "orchctl"), str(_BIN / "alembic")
+STRACE = shutil.which("strace")
+
+
+def timed(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> float:
+    """Run a command to its end, output thrown away; the seconds it took.
+
+    Raises:
+        RuntimeError: It failed; what it said is in the message.
+    """
+    began = time.perf_counter()
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=folder,
+        env=_environment() | dict(environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode(errors='replace')[-2000:]}")
+    return seconds
+
+
+def slowed(command: Sequence[str], milliseconds: float) -> list[str]:
+    """The command under strace, each fsync and fdatasync longer by so much."""
+    delay = f"inject=fsync,fdatasync:delay_exit={int(milliseconds * 1000)}"
+    return [*_traced("/dev/null"), "-e", delay, *command]
+
+
+def fsyncs(command: Sequence[str], folder: Path) -> int:
+    """How often a command and its children call fsync or fdatasync, counted by strace."""
+    log = folder / "fsyncs.log"
+    timed([*_traced(str(log)), *command], folder)
+    count = sum("sync(" in line for line in log.read_text().splitlines())
+    log.unlink()
+    return count
+
+
+def _traced(log: str) -> list[str]:
+    # With a seccomp filter only these two calls stop the program, so the rest runs at full speed.
+    return [
+        STRACE or "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-o",
+        log,
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what orchctl, env.py and Python's start-up read."""
+    ours = ("ORCHCTL_", "DATABASE_URL", "ALEMBIC_CONFIG", "PYTHON")
+    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}

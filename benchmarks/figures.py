@@ -1,0 +1,143 @@
+"""What a benchmark gives back: pairs of figures, each with the bound that it must keep."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        quick: Small and few, to see that it works; the figures mean little.
+        folder: An empty folder on the disk that is measured, deleted afterwards.
+    """
+
+    quick: bool
+    folder: Path
+
+    @property
+    def rounds(self) -> int:
+        """How often each side runs; the median counts."""
+        return 3 if self.quick else 10
+
+
+@dataclass(frozen=True)
+class Series:
+    """The seconds that one side took, a round each."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> str:
+        return f"{min(self.seconds):.2f} to {max(self.seconds):.2f}"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Our time against another's, from the same run.
+
+    Attributes:
+        case: What was measured.
+        ours: Our seconds.
+        against: What it is held against.
+        theirs: Its seconds.
+        bound: The most that ours may be, as a multiple of theirs; None where nothing is promised.
+    """
+
+    case: str
+    ours: Series
+    against: str
+    theirs: Series
+    bound: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.median / self.theirs.median
+
+    @property
+    def holds(self) -> bool:
+        return self.bound is None or self.ratio <= self.bound
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        return (
+            self.case,
+            f"{self.ours.median:.3f} s ({self.ours.spread})",
+            f"{self.against}: {self.theirs.median:.3f} s ({self.theirs.spread})",
+            f"{self.ratio:.2f}",
+            "" if self.bound is None else f"≤ {self.bound:g}",
+        )
+
+
+@dataclass(frozen=True)
+class Count:
+    """Something counted on both sides, with the most that ours may be."""
+
+    case: str
+    ours: int
+    against: str
+    theirs: int
+    bound: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        return self.bound is None or self.ours <= self.bound
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        bound = "" if self.bound is None else f"≤ {self.bound}"
+        theirs = f"{self.against}: {self.theirs}"
+        return (self.case, f"{self.ours}", theirs, f"{self.ours / self.theirs:.3f}", bound)
+
+
+HEADERS = ("case", "orchctl", "against", "ratio", "bound")
+Figure = Ratio | Count
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one benchmark found.
+
+    Attributes:
+        name: What `python -m benchmarks NAME` calls it.
+        title: A heading.
+        about: What is measured, and how; a paragraph.
+        figures: The rows of its table.
+        notes: What else was seen, a line each.
+    """
+
+    name: str
+    title: str
+    about: str
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
+
+
+def race(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Series]:
+    """Run every side once a round, after one unmeasured round each, so that all see the same disk.
+
+    Args:
+        sides: By name, what runs once and returns the seconds that count.
+        rounds: How many are measured.
+    """
+    for run in sides.values():
+        run()
+    names = list(sides)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        # Who comes first changes, so that nobody always runs on what another left in the cache.
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            seconds[name].append(sides[name]())
+    return {name: Series(tuple(values)) for name, values in seconds.items()}
