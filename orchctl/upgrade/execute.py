@@ -17,11 +17,12 @@ from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
+from orchctl.upgrade.outcome import Hooks, Outcome
 from orchctl.upgrade.patience import patiently
 from orchctl.upgrade.plan import plan_again
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.starting_point import StartingPoint
-from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
+from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings

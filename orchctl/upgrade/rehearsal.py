@@ -19,9 +19,10 @@ from orchctl.database.open import reading
 from orchctl.database.space import require
 from orchctl.errors import NegativeAnswer
 from orchctl.snapshots.pages import copy_pages
+from orchctl.upgrade.outcome import AppliedRevision, Hooks, Outcome
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.scratch_folder import scratch_folder
-from orchctl.upgrade.transaction import AppliedRevision, Hooks, Outcome, Transaction
+from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

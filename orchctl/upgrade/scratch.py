@@ -18,8 +18,9 @@ from orchctl.database.compare import Schema, compare, schema_of
 from orchctl.database.inspect import stamped
 from orchctl.database.open import writing
 from orchctl.errors import OrchctlError, UsageError
+from orchctl.upgrade.outcome import Hooks, Outcome
 from orchctl.upgrade.target import environment_facts, find_database
-from orchctl.upgrade.transaction import Hooks, Outcome, Transaction
+from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings

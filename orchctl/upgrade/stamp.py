@@ -20,10 +20,11 @@ from orchctl.errors import Interrupted, Refused, UpgradeFailed
 from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.leftovers import remove_empty
+from orchctl.upgrade.outcome import Hooks
 from orchctl.upgrade.plan import snapshot_directory
 from orchctl.upgrade.scratch import SILENT
 from orchctl.upgrade.stamp_plan import StampPlan, weighty
-from orchctl.upgrade.transaction import Hooks, Transaction
+from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings

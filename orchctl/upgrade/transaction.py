@@ -14,7 +14,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ from orchctl.upgrade.failure import (
     wrong_database,
 )
 from orchctl.upgrade.interruption import Interruption
+from orchctl.upgrade.outcome import AppliedRevision, Hooks, Outcome
 from orchctl.upgrade.plan import find_steps
 from orchctl.upgrade.write_lock import begin, commit, leave_transaction
 
@@ -48,53 +49,6 @@ if TYPE_CHECKING:
 
 # Seconds for an env.py's own thread to end; it commits nothing later either.
 _THREAD_PATIENCE = 5.0
-
-
-@dataclass(frozen=True)
-class AppliedRevision:
-    """A revision that ran: its id, its message, and how long it took in seconds."""
-
-    revision: str
-    message: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one run did.
-
-    Attributes:
-        before: The heads when the lock was taken, sorted.
-        after: The heads that the committed database must have, sorted.
-        applied: The revisions that ran, in order; empty when there was nothing to do.
-        version_table: The name of Alembic's table in this environment.
-        deferred_commits: How often a revision or env.py committed, which orchctl put off.
-        interrupted: Whether Ctrl-C or SIGTERM came, too late to undo anything.
-    """
-
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    applied: tuple[AppliedRevision, ...]
-    version_table: str
-    deferred_commits: int
-    interrupted: bool
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What happens around the revisions, all under the database's write lock.
-
-    Attributes:
-        locked: Nothing is written yet; gets the connection and the steps that will run, as
-            (revision id, message). The snapshot belongs here.
-        step: A revision begins: "Running upgrade 002 -> 003, message".
-        check: Everything is written, nothing committed; gets the connection and what the
-            revisions that ran declare to lose (`orchctl_allow_loss`); raises to undo.
-    """
-
-    locked: Callable[[GuardedConnection, Sequence[tuple[str, str]]], None]
-    step: Callable[[str], None]
-    check: Callable[[GuardedConnection, frozenset[str]], None]
 
 
 @dataclass

@@ -8,7 +8,8 @@ import pytest
 
 from orchctl.config import load
 from orchctl.errors import ConfigurationError, UpgradeFailed
-from orchctl.upgrade.transaction import Hooks, Transaction
+from orchctl.upgrade.outcome import Hooks
+from orchctl.upgrade.transaction import Transaction
 from tests.support.env_shapes import SHAPES, url_for
 from tests.support.projects import Project, bytes_of, execute, query
 
