@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +68,6 @@ class ChainReport:
     def ok(self) -> bool:
         """Whether no finding is an error."""
         return not any(finding.severity == "error" for finding in self.findings)
-
-    def with_findings(self, more: Iterable[Finding]) -> ChainReport:
-        """The same report with further findings at its end."""
-        return replace(self, findings=(*self.findings, *more))
 
 
 def report_data(report: ChainReport, folder: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def read_files(
         # Compiling warns about things like "\d" in somebody's docstring: not our business.
         warnings.simplefilter("ignore")
         paths = revision_paths(version_locations, recursive=recursive, sourceless=sourceless)
-        return tuple(_read(path, bodies) for path in paths)
+        return tuple(read_file(path, bodies=bodies)[0] for path in paths)
 
 
 def revision_paths(
@@ -128,26 +128,32 @@ def _has_source(path: str) -> bool:
     return source.exists() or (path.endswith("o") and source.with_suffix(".pyc").exists())
 
 
-def _read(path: Path, bodies: bool) -> RevisionFile:
+def read_file(path: Path, *, bodies: bool = True) -> tuple[RevisionFile, bytes]:
+    """One revision file, and its bytes; empty where they cannot be read.
+
+    Args:
+        path: The file.
+        bodies: See `read_files`.
+    """
     if path.suffix != ".py":
-        return RevisionFile.unreadable(
-            path,
-            Problem(
-                "C08",
-                "warning",
-                "This is compiled code without its source: what it holds cannot be read here",
-                suggestion="Keep the .py file beside it",
-            ),
-        )
+        return RevisionFile.unreadable(path, _COMPILED), b""
     try:
         # A named pipe called x.py would block for ever.
         data = path.read_bytes() if path.is_file() else None
     except OSError as error:
-        return RevisionFile.unreadable(path, _closed(error.strerror or str(error)))
+        return RevisionFile.unreadable(path, _closed(error.strerror or str(error))), b""
     if data is None:
         missing = "it is not a regular file" if path.exists() else "it is a link to nothing"
-        return RevisionFile.unreadable(path, _closed(missing))
-    return parse(path, data, bodies=bodies)
+        return RevisionFile.unreadable(path, _closed(missing)), b""
+    return parse(path, data, bodies=bodies), data
+
+
+_COMPILED = Problem(
+    "C08",
+    "warning",
+    "This is compiled code without its source: what it holds cannot be read here",
+    suggestion="Keep the .py file beside it",
+)
 
 
 def _closed(reason: str) -> Problem:

@@ -61,6 +61,14 @@ def verify(
     """
     chain = CheckedChain.of(files, locations)
     findings = [finding for rule in rules for finding in rule.check(chain)]
-    findings.sort(key=lambda one: (str(one.path or ""), one.line or 0, one.column or 0, one.rule))
     graph = chain.graph
-    return ChainReport(graph.order(), graph.heads, graph.bases, tuple(findings))
+    return ChainReport(graph.order(), graph.heads, graph.bases, by_place(findings))
+
+
+def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by file and line, those about no file first."""
+
+    def place(one: Finding) -> tuple[str, int, int, str]:
+        return (str(one.path or ""), one.line or 0, one.column or 0, one.rule)
+
+    return tuple(sorted(findings, key=place))

@@ -53,30 +53,53 @@ def verify_chain(
         bool, typer.Option("--fix", help="Mend what has one right answer, in the files.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: only show it.")] = False,
+    select: Annotated[
+        str | None,
+        typer.Option(metavar="RULES", help="Only these rules, such as C,L05; commas between."),
+    ] = None,
+    ignore: Annotated[
+        str | None, typer.Option(metavar="RULES", help="Not these rules; commas between.")
+    ] = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")
+    ] = False,
     as_json: Json = False,
 ) -> ExitCode:
     """Check the revision files without running them. Exit 1 when one of them is wrong."""
     invocation = begin(context, as_json or style is Format.JSON)
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", hint="Without --fix nothing is written")
+    from orchctl.chain.check import check, rule_titles, wants_lint
+    from orchctl.chain.examine import examine
     from orchctl.chain.findings import report_data
     from orchctl.chain.project import find_chain
-    from orchctl.chain.rules import verify
+    from orchctl.chain.selection import select as selection_of
 
     settings, output = invocation.settings, invocation.output
+    selection = selection_of(
+        [rule.id for rule in rule_titles()],
+        settings.verify,
+        selected=_words(select),
+        ignored=_words(ignore),
+        folder=settings.folder,
+    )
     place = find_chain(path, settings)
-    files = place.read()
-    report = verify(files, place.locations)
+    examination = examine(place, lint=wants_lint(selection))
+    report = check(place, examination, selection)
     edits = _mended(report, apply=not dry_run) if fix else ()
     if edits and not dry_run:
-        files = place.read()
-        report = verify(files, place.locations)
-    report = report.with_findings(_about_databases(db or (), place, files, settings))
+        examination = examine(place, lint=wants_lint(selection))
+    more = _about_databases(db or (), place, examination.files, settings)
+    report = check(place, examination, selection, more)
     data = report_data(report, settings.folder)
     if fix:
         data["edits"] = [_edit_data(edit, settings.folder, applied=not dry_run) for edit in edits]
     output.result(data, lambda: _draw(output, report, edits, settings.folder, applied=not dry_run))
-    return ExitCode.DONE if report.ok else ExitCode.NEGATIVE
+    return ExitCode.DONE if report.ok or exit_zero else ExitCode.NEGATIVE
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
 def _mended(report: ChainReport, *, apply: bool) -> tuple[Edit, ...]:

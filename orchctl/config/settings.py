@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchctl.config.project import AlembicProject, read_project
+from orchctl.config.verify import VerifySettings, read_verify
 from orchctl.errors import ConfigurationError
 
 PROOF_LEVELS = ("auto", "full", "keys", "counts", "off")
@@ -63,6 +64,7 @@ class Settings:
         allow_loss: Tables and table.columns whose loss is declared.
         keep: The rules of `backup prune`.
         x_arguments: What `-x KEY=VALUE` handed to env.py.
+        verify: What `verify-chain` looks for.
         origins: Name of a setting to where its value came from.
     """
 
@@ -79,6 +81,7 @@ class Settings:
     allow_loss: tuple[str, ...]
     keep: KeepRules
     x_arguments: tuple[str, ...]
+    verify: VerifySettings
     origins: Mapping[str, Origin]
 
     def require_project(self) -> AlembicProject:
@@ -169,6 +172,9 @@ def load(
         allow_loss=values["allow-loss"],
         keep=KeepRules(**{f.name: values[f"keep-{f.name}"] for f in fields(KeepRules)}),
         x_arguments=tuple(flags.get("x") or ()),
+        verify=read_verify(file_values["verify"], file)
+        if file and "verify" in file_values
+        else VerifySettings(),
         origins=origins,
     )
 
@@ -345,7 +351,7 @@ def _table(path: Path) -> dict[str, Any] | None:
         content = content.get("tool", {}).get("orchctl")
         if content is None:
             return None
-    known = [key.name for key in KEYS]
+    known = [*(key.name for key in KEYS), "verify"]
     for name in content:
         if name not in known:
             raise ConfigurationError(
