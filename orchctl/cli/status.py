@@ -10,6 +10,7 @@ from orchctl.cli.invocation import Json, begin
 from orchctl.output import bytes_text, path_text
 
 if TYPE_CHECKING:
+    from orchctl.upgrade.killed_run import KilledRun
     from orchctl.upgrade.status import Status
 
 
@@ -42,7 +43,23 @@ def _object(status: Status) -> dict[str, Any]:
         "last_snapshot": snapshot
         and {"id": snapshot.id, "created_at": snapshot.created_at, "path": str(snapshot.path)},
         "lock_holder": status.lock_holder,
+        "killed_run": _killed(status.killed),
         "leftover_tables": list(status.leftovers),
+    }
+
+
+def _killed(run: KilledRun | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    begun = run.beginning
+    return {
+        "direction": begun.began,
+        "began_at": begun.at,
+        "pid": begun.pid,
+        "from": list(begun.before),
+        "to": begun.target,
+        "snapshot": begun.snapshot,
+        "committed": run.committed,
     }
 
 
@@ -56,6 +73,8 @@ def _fields(status: Status) -> list[tuple[str, str]]:
     snapshot = status.last_snapshot
     rows.append(("last snapshot", f"{snapshot.id} ({snapshot.reason})" if snapshot else "none"))
     rows.append(("lock", status.lock_holder or "free"))
+    if status.killed:
+        rows.append(("last run", status.killed.told))
     if status.leftovers:
         rows += _listed("left behind", list(status.leftovers))
     return rows

@@ -176,6 +176,10 @@ def _print_sql(invocation: Invocation, direction: str, revision: str) -> None:
 
 
 def _nothing_to_do(invocation: Invocation, file: Path, heads: tuple[str, ...]) -> None:
+    from orchctl.upgrade.killed_run import settle_killed_run
+
+    if (killed := settle_killed_run(invocation.settings, file, heads)) is not None:
+        invocation.output.warning(killed.told)
     data = _object(file, heads, heads, [], None, 0.0)
     where = _joined(heads) or "base"
     invocation.output.result(

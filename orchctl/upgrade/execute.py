@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
-from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.journal import Beginning, Entry, Journal
+from orchctl.upgrade.killed_run import close_story, find_killed_run
 from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.outcome import Hooks, Outcome
@@ -123,6 +124,7 @@ class _Run:
         self._kept: Safekeeping | None = None
         self._transaction: Transaction | None = None
         self._was_there = True
+        self._begun: Beginning | None = None
 
     def interrupted(self) -> Interrupted:
         """The error for Ctrl-C or SIGTERM at this moment."""
@@ -138,6 +140,7 @@ class _Run:
         """Preflight, rehearsal, transaction, confirmation, journal."""
         self._was_there = os.path.lexists(self._plan.database)
         self._plan = plan_again(self._settings, self._plan)
+        self._tell_of_a_killed_run()
         if not self._plan.steps:  # somebody else did it while the lock was waited for
             return self._nothing_done()
         patience = self._settings.lock_timeout
@@ -162,6 +165,7 @@ class _Run:
         from orchctl.upgrade.rehearsal import copy_of, rehearse
 
         snapshot = start.take_early()
+        self._begin(snapshot)
         quiet = replace(self._listener, running=lambda _: None)
         with copy_of(self._plan, quiet, snapshot.path) as copy:
             rehearsal = rehearse(self._settings, self._plan, copy, quiet)
@@ -173,6 +177,7 @@ class _Run:
 
         def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
             snapshot = start.settle()
+            self._begin(snapshot)
             before = snapshot.path if snapshot else self._database_in_wal(guard)
             self._kept = Safekeeping(self._settings, guard, before, plan)
 
@@ -182,11 +187,38 @@ class _Run:
         )
         return self._transaction.run()
 
+    def _begin(self, snapshot: Snapshot | None) -> None:
+        """Say in the journal what is about to begin, should this process not live to say more."""
+        plan = self._plan
+        beginning = Beginning(
+            began=plan.direction,
+            database=str(plan.database),
+            before=plan.before,
+            target=plan.target,
+            snapshot=snapshot.id if snapshot else None,
+            pid=os.getpid(),
+        )
+        if beginning != self._begun:
+            with contextlib.suppress(OSError):  # it only tells; the run is as safe without it
+                self._journal.begin(beginning)
+                self._begun = beginning
+
+    def _tell_of_a_killed_run(self) -> None:
+        plan = self._plan
+        killed = find_killed_run(self._journal, plan.database, plan.before, locked=True)
+        if killed is not None:
+            self._listener.warning(killed.told)
+            if killed.committed:
+                close_story(self._journal, killed)
+
     def _keep(self, outcome: Outcome, report: RunReport) -> None:
         try:
             self._confirm(outcome, report.snapshot)
         except KeyboardInterrupt:
             self._record(report)  # what is not in the journal can't be rolled back
+            raise
+        except OrchctlError as error:
+            self._failed(error, report.snapshot)
             raise
         self._record(report)
 
@@ -238,7 +270,7 @@ class _Run:
         if not self._was_there:
             remove_empty(plan.database)
         recover(plan.database)
-        if (self._kept is None and snapshot is None) or not plan.snapshot_directory.is_dir():
+        if self._begun is None:
             return  # nothing was tried
         entry = Entry(
             event=plan.direction,

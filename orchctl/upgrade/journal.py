@@ -1,15 +1,47 @@
-"""The journal: one JSON line for every run that changed (or tried to change) a database."""
+"""The journal: a JSON line when a run begins to change a database, and one when it ended.
+
+A line of the first kind with none of the second after it is a run that was killed.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from orchctl.snapshots.durable import give, make_directory
 
 FILE_NAME = "journal.jsonl"
+# What is read to find the last line about a database; one with its chain's manifest is long.
+_TAIL = 1 << 16
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A run that is about to begin its transaction.
+
+    Attributes:
+        began: upgrade or downgrade.
+        database: The database file.
+        before: Its heads.
+        target: Where to, as it was typed.
+        snapshot: Id of the snapshot of the state before, if one was taken.
+        pid: Of its process.
+        at: When, UTC, ISO 8601.
+    """
+
+    began: str
+    database: str
+    before: tuple[str, ...]
+    target: str
+    snapshot: str | None = None
+    pid: int = 0
+    at: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,25 +94,79 @@ class Journal:
         self.path = directory / FILE_NAME
         self._database = database
 
-    def append(self, entry: Entry) -> None:
-        """Write one line and make it durable.
+    def begin(self, beginning: Beginning, *, durable: bool = False) -> None:
+        """Write down that a run begins; to be followed by an `append` that says how it ended.
+
+        Args:
+            beginning: The run.
+            durable: Whether the line must outlive a power cut. Where all that follows is one
+                transaction it need not: without that line the database is as before.
 
         Raises:
             OSError: The directory can't be written.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data = asdict(entry)
+        self._write(asdict(beginning), durable=durable)
+
+    def append(self, entry: Entry) -> None:
+        """Write down how a run ended, and make it durable.
+
+        Raises:
+            OSError: The directory can't be written.
+        """
+        self._write(asdict(entry), durable=True)
+
+    def _write(self, data: dict[str, Any], *, durable: bool) -> None:
         data["at"] = data["at"] or datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps(data, ensure_ascii=False) + "\n"
-        # One write with O_APPEND: lines of two processes never mix.
-        descriptor = os.open(
-            self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        line = json.dumps(data, ensure_ascii=False).encode() + b"\n"
+        make_directory(self.path.parent, like=self._owner())
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, line.encode())
-            os.fsync(descriptor)
+            give(descriptor, self._owner())
+            if not _ends_with_a_line(descriptor):
+                line = b"\n" + line  # else what a full disk cut off would spoil this one too
+            # One write with O_APPEND: lines of two processes never mix.
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def _owner(self) -> os.stat_result | None:
+        for place in (self._database, self._database.parent):
+            with suppress(OSError):
+                return place.stat()
+        return None
+
+    def unfinished(self) -> Beginning | None:
+        """The run that began last, when nothing says how it ended: it runs, or it was killed.
+
+        Raises:
+            OSError: There is a journal, but it can't be read.
+        """
+        length, whole = _TAIL, False
+        while not whole:
+            lines, whole = self._last_lines(length)
+            for line in reversed(lines):
+                if found := self._about_this(line):
+                    return found if isinstance(found, Beginning) else None
+            length *= 8
+        return None
+
+    def _last_lines(self, length: int) -> tuple[list[str], bool]:
+        """The whole lines among the last bytes, and whether they are all there are."""
+        try:
+            with self.path.open("rb") as stream:
+                start = max(0, stream.seek(0, os.SEEK_END) - length)
+                stream.seek(start)
+                lines = stream.read().decode(errors="replace").split("\n")
+        except FileNotFoundError:
+            return [], True
+        return (lines[1:], False) if start else (lines, True)
+
+    def _about_this(self, line: str) -> Beginning | Entry | None:
+        found = _beginning(line) or _entry(line)
+        return found if found and found.database == str(self._database) else None
 
     def entries(self) -> list[Entry]:
         """All lines about this database, oldest first; a torn last line is passed over."""
@@ -101,17 +187,35 @@ class Journal:
                 continue
             if entry.event in ("rollback", "restore"):
                 return None
-            if entry.event in ("upgrade", "downgrade") and entry.revisions:
+            if entry.event not in ("upgrade", "downgrade"):
+                continue
+            if entry.revisions or entry.before != entry.after:
                 return entry
         return None
 
 
+_Line = TypeVar("_Line", Beginning, Entry)
+
+
+def _ends_with_a_line(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return not size or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def _beginning(line: str) -> Beginning | None:
+    return _read(line, Beginning, ("before",)) if '"began"' in line else None
+
+
 def _entry(line: str) -> Entry | None:
+    return _read(line, Entry, ("before", "after", "revisions"))
+
+
+def _read(line: str, kind: type[_Line], lists: tuple[str, ...]) -> _Line | None:
     try:
         data = json.loads(line)
-        known = {key: data[key] for key in Entry.__dataclass_fields__ if key in data}
-        for key in ("before", "after", "revisions"):
-            known[key] = tuple(known.get(key) or ())
-        return Entry(**known)
+        known = {name: data[name] for name in kind.__dataclass_fields__ if name in data}
+        for name in lists:
+            known[name] = tuple(known.get(name) or ())
+        return kind(**known)
     except (ValueError, TypeError, KeyError):
         return None

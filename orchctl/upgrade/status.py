@@ -10,6 +10,8 @@ from orchctl.database import lock
 from orchctl.database.inspect import DatabaseFacts, inspect
 from orchctl.snapshots.catalog import Catalog
 from orchctl.upgrade.at_head import static_chain
+from orchctl.upgrade.journal import Journal
+from orchctl.upgrade.killed_run import KilledRun, find_killed_run
 from orchctl.upgrade.plan import snapshot_directory
 from orchctl.upgrade.target import verified_database
 
@@ -29,6 +31,7 @@ class Status:
         unknown: Revisions it is stamped with that the chain doesn't have.
         last_snapshot: The newest usable one.
         lock_holder: Who holds orchctl's lock on it, as text.
+        killed: The last run, when it was killed.
         leftovers: Temporary tables of an interrupted batch operation.
     """
 
@@ -38,6 +41,7 @@ class Status:
     unknown: tuple[str, ...]
     last_snapshot: Snapshot | None
     lock_holder: str | None
+    killed: KilledRun | None
     leftovers: tuple[str, ...]
 
     @property
@@ -57,7 +61,8 @@ def read_status(settings: Settings) -> Status:
     file = database.require_file("status")
     facts = inspect(file, version_table=database.version_table)
     heads, pending, unknown = _chain(settings, facts.heads, file)
-    snapshots = Catalog(snapshot_directory(settings, file), file).list()
+    directory = snapshot_directory(settings, file)
+    snapshots = Catalog(directory, file).list()
     usable = [one for one in snapshots if one.status in ("complete", "verified")]
     holder = lock.holder(file)
     return Status(
@@ -67,6 +72,7 @@ def read_status(settings: Settings) -> Status:
         unknown=unknown,
         last_snapshot=max(usable, key=lambda one: one.id, default=None),
         lock_holder=str(holder) if holder else None,
+        killed=find_killed_run(Journal(directory, file), file, facts.heads),
         leftovers=tuple(name for name in facts.tables if name.startswith("_alembic_tmp_")),
     )
 

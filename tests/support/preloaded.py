@@ -113,6 +113,10 @@ class Run:
         """Send a signal; to one that has just ended it does nothing."""
         os.kill(self.pid, number)  # not reaped yet, so the pid is still its own
 
+    def alive(self) -> bool:
+        """Whether it runs still."""
+        return "\nState:\tZ" not in Path(f"/proc/{self.pid}/status").read_text()
+
     def stderr(self) -> str:
         """What it has written there so far."""
         return (self._folder / "stderr").read_text()

@@ -1,0 +1,101 @@
+"""A run that began and never said how it ended: what became of it, told by the next one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchctl.database import lock
+from orchctl.upgrade.journal import Beginning, Entry, Journal
+from orchctl.upgrade.plan import snapshot_directory
+
+if TYPE_CHECKING:
+    from orchctl.config import Settings
+
+
+@dataclass(frozen=True)
+class KilledRun:
+    """A run whose process is gone.
+
+    Attributes:
+        beginning: What it wrote down before its transaction.
+        now: The heads of the database, which tell whether it came to its commit.
+    """
+
+    beginning: Beginning
+    now: tuple[str, ...]
+
+    @property
+    def committed(self) -> bool:
+        """Whether the database is no longer where the run found it."""
+        return self.now != self.beginning.before
+
+    @property
+    def told(self) -> str:
+        """What became of it, in one line."""
+        run = self.beginning
+        when = datetime.fromisoformat(run.at)
+        text = f"the {run.began} of {when:%Y-%m-%d %H:%M:%S} UTC (pid {run.pid}) was killed "
+        if self.committed:
+            return text + f"right after its commit: done, at {', '.join(self.now) or 'base'}"
+        where = ", ".join(self.now) or "base"
+        return text + f"before its commit; the database is as before, at {where}"
+
+
+def find_killed_run(
+    journal: Journal, file: Path, heads: tuple[str, ...], *, locked: bool = False
+) -> KilledRun | None:
+    """The last run, when it was killed.
+
+    Args:
+        journal: Of the database.
+        file: The database.
+        heads: Where it is.
+        locked: This process holds orchctl's lock on it, so that nobody else can be running.
+
+    Returns:
+        None when the last run said how it ended, is still running, or can't be read about.
+    """
+    with suppress(OSError):
+        begun = journal.unfinished()
+        # Between those two looks it may have come to its end.
+        if begun and (locked or (lock.holder(file) is None and journal.unfinished() == begun)):
+            return KilledRun(begun, tuple(sorted(heads)))
+    return None
+
+
+def settle_killed_run(settings: Settings, file: Path, heads: tuple[str, ...]) -> KilledRun | None:
+    """For a command that found nothing to do: the killed run that did it, its story closed.
+
+    Args:
+        settings: The run's settings.
+        file: The database.
+        heads: Where it is.
+    """
+    journal = Journal(snapshot_directory(settings, file), file)
+    killed = find_killed_run(journal, file, heads)
+    if killed is not None and killed.committed:
+        close_story(journal, killed)
+    return killed
+
+
+def close_story(journal: Journal, killed: KilledRun) -> None:
+    """Write down for a killed run that it is done, so that a rollback finds it.
+
+    For one that came to its commit only; what another run follows needs no end of its own.
+    """
+    run = killed.beginning
+    with suppress(OSError):
+        journal.append(
+            Entry(
+                event=run.began,
+                database=run.database,
+                before=run.before,
+                after=killed.now,
+                snapshot=run.snapshot,
+                error={"code": "killed", "message": killed.told},
+            )
+        )
