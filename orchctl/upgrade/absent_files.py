@@ -8,6 +8,7 @@ file that somebody else has just opened. So such a connection is made to memory 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,11 +18,11 @@ class AbsentFiles:
     """A context in which SQLAlchemy's connections create no SQLite file.
 
     Args:
-        but: The one file that may be created; None for none at all.
+        but: The files that may be created all the same.
     """
 
-    def __init__(self, but: Path | None = None) -> None:
-        self._but = None if but is None else os.path.realpath(but)
+    def __init__(self, but: Iterable[Path] = ()) -> None:
+        self._but = {os.path.realpath(file) for file in but}
         # The connections are kept: another one could get the id of one that is gone.
         self._made: dict[int, tuple[Any, Path]] = {}
 
@@ -52,7 +53,7 @@ class AbsentFiles:
         """SQLAlchemy's hook: a connection to use instead, or None to go on as ever."""
         name = arguments[0] if arguments and dialect.name == "sqlite" else ""
         file = _file(str(name), uri=bool(keywords.get("uri")))
-        if file is None or os.path.lexists(file) or os.path.realpath(file) == self._but:
+        if file is None or os.path.lexists(file) or os.path.realpath(file) in self._but:
             return None
         connection = dialect.connect(":memory:", **keywords)
         self._made[id(connection)] = (connection, file)

@@ -91,6 +91,7 @@ class GuardedConnection:
         set_(self, "_close_wanted", False)
         set_(self, "_own", False)
         set_(self, "_keys_off", False)
+        set_(self, "_stays", False)
         _on_driver(real, "set_authorizer", self._authorize)
         _on_driver(real, "set_progress_handler", self._break_off, _STOP_STEPS)
         self._control(f"SAVEPOINT {_SAVEPOINT}")
@@ -111,6 +112,7 @@ class GuardedConnection:
     _stands_for: Any
     _own: bool
     _keys_off: bool
+    _stays: bool
 
     # -- what SQLAlchemy and revisions call ---------------------------------------------------
 
@@ -205,7 +207,18 @@ class GuardedConnection:
             self._control("ROLLBACK")
         self.state = State.COMMITTED if keep else State.ROLLED_BACK
         _on_driver(self.real, "set_authorizer", None)
-        if self._close_wanted:
+        _on_driver(self.real, "set_progress_handler", None, 0)
+        if self._close_wanted and not self._stays:
+            self._really_close()
+
+    def stay_open(self) -> None:
+        """Stay open beyond the commit, whoever closed it, until `let_go`."""
+        self._stays = True
+
+    def let_go(self) -> None:
+        """Close now, if env.py has."""
+        self._stays = False
+        if self._close_wanted and self.state is not State.OPEN:
             self._really_close()
 
     def is_at_work_elsewhere(self) -> bool:

@@ -13,7 +13,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -32,16 +32,17 @@ class Target:
     Attributes:
         url: Its URL as env.py gave it, password included; mask before showing.
         file: The SQLite file, or None when the database isn't SQLite.
-        version_table: Name of Alembic's table in it.
+        version_tables: Names of Alembic's tables in it, those that env.py uses.
     """
 
     url: str
     file: Path | None
-    version_table: str = "alembic_version"
+    version_tables: tuple[str, ...] = ("alembic_version",)
 
-
-class _Learned(BaseException):
-    """Leaves env.py at context.configure(); not an Exception, so that env.py can't swallow it."""
+    @property
+    def version_table(self) -> str:
+        """Alembic's table, the first of several."""
+        return self.version_tables[0]
 
 
 def alembic_config(
@@ -136,48 +137,6 @@ def script_for_run(settings: Settings) -> tuple[Config, ScriptDirectory]:
 
 
 _looked_at: dict[Path, ScriptDirectory] = {}
-
-
-def learn_target(settings: Settings) -> Target:
-    """Run env.py up to `context.configure()` and see which database its connection is to.
-
-    Nothing is read from or written to that database by us, and none is created.
-
-    Raises:
-        ConfigurationError: env.py fails, or never configures a connection.
-    """
-    from alembic.runtime.environment import EnvironmentContext
-
-    from orchctl.upgrade.absent_files import AbsentFiles
-
-    config, script = open_script(settings)
-    targets: list[Target] = []
-    absent = AbsentFiles()
-
-    def configure(connection: Any = None, **keywords: Any) -> None:
-        if connection is not None:
-            found = target_of(connection)
-            missing = absent.file_of(connection.connection.dbapi_connection)
-            table = keywords.get("version_table") or found.version_table
-            targets.append(replace(found, file=missing or found.file, version_table=table))
-        raise _Learned
-
-    context = EnvironmentContext(config, script, fn=lambda rev, context: [])
-    # The instance publishes its methods to alembic.context; a subclass is not picked up there.
-    setattr(context, "configure", configure)  # noqa: B010
-    with foreign_code("env.py"):
-        try:
-            with absent, context:
-                script.run_env()
-        except _Learned:
-            pass
-    if not targets:
-        raise ConfigurationError(
-            f"{script.env_py_location} never hands a connection to context.configure()",
-            code="env-without-connection",
-            hint="Name the database: orchctl --url sqlite:///PATH …",
-        )
-    return targets[0]
 
 
 def target_of(connection: Any) -> Target:

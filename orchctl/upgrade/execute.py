@@ -18,7 +18,7 @@ from orchctl.upgrade.journal import Beginning, Entry, Journal
 from orchctl.upgrade.killed_run import close_story, find_killed_run
 from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
-from orchctl.upgrade.outcome import Hooks, Outcome
+from orchctl.upgrade.outcome import Hooks, Outcome, Participant
 from orchctl.upgrade.patience import patiently
 from orchctl.upgrade.plan import plan_again
 from orchctl.upgrade.safekeeping import Safekeeping
@@ -182,10 +182,9 @@ class _Run:
             self._kept = Safekeeping(self._settings, guard, before, plan)
 
         hooks = Hooks(locked=locked, step=self._listener.running, check=self._check)
-        self._transaction = Transaction(
-            self._settings, plan.database, plan.direction, plan.target, hooks
-        )
-        return self._transaction.run()
+        part = Participant(plan.database, hooks)
+        self._transaction = Transaction(self._settings, [part], plan.direction, plan.target)
+        return self._transaction.run()[0]
 
     def _begin(self, snapshot: Snapshot | None) -> None:
         """Say in the journal what is about to begin, should this process not live to say more."""

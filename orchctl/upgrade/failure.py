@@ -99,14 +99,65 @@ def _outside(revision: Any, line: int | None, advice: Advice, sql: str) -> Refus
     )
 
 
-def wrong_database(env_py: object, expected: object, opened: object) -> Refused:
-    """The refusal of an env.py that opens another database than the one to be protected."""
+def wrong_database(
+    env_py: object, expected: object, opened: object, *, one_of: bool = False
+) -> Refused:
+    """The refusal of an env.py that opens another database than the one to be protected.
+
+    Args:
+        env_py: Its path.
+        expected: The database, or all of several.
+        opened: What it opens.
+        one_of: Whether several are expected; no `--url` names them all then.
+    """
+    hint = (
+        "Mend what env.py reads its URLs from, or the sections that `databases` in the ini lists"
+        if one_of
+        else f"If {opened} is the right one: orchctl --url sqlite:///{opened} … "
+        "Otherwise mend what env.py reads its URL from"
+    )
     return Refused(
         f"{env_py} opens {opened}, not {expected}",
         code="wrong-database",
         state="Nothing was changed",
-        hint=f"If {opened} is the right one: orchctl --url sqlite:///{opened} … "
-        "Otherwise mend what env.py reads its URL from",
+        hint=hint,
+    )
+
+
+def ran_nothing(env_py: object, file: Path | None = None) -> UpgradeFailed:
+    """The error for an env.py that ends without having run the migrations.
+
+    Args:
+        env_py: Its path.
+        file: The database it left out, where there are several.
+    """
+    return UpgradeFailed(
+        f"{env_py} never ran the migrations{f' of {file}' if file else ''}",
+        code="env-ran-nothing",
+        state="The database is as before",
+        hint="env.py must call context.configure(connection=…) and run_migrations()",
+    )
+
+
+def about(error: OrchctlError, file: Path) -> None:
+    """Say which of several databases an error is about, where it doesn't say so itself."""
+    if str(file) not in error.message:
+        error.message = f"{file}: {error.message}"
+    error.details = {"database": str(file), **error.details}
+
+
+def closes_early(env_py: object, file: Path) -> Refused:
+    """The refusal of an async env.py that ends one database before it begins the next.
+
+    Args:
+        env_py: Its path.
+        file: A database that is still to come.
+    """
+    return Refused(
+        f"{env_py} closes one database before {file} is migrated: they can't be committed together",
+        code="closes-early",
+        state="Nothing was changed",
+        hint="Open all connections first, in one event loop, as Alembic's multidb template does",
     )
 
 

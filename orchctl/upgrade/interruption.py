@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -30,6 +31,7 @@ class Interruption:
         self._before: dict[int, Callable[[int, FrameType | None], Any]] = {}
         self._wakeup_before = -1
         self._pipe: tuple[int, int] | None = None
+        self._held_back = False
 
     @property
     def seen(self) -> bool:
@@ -67,6 +69,17 @@ class Interruption:
             os.close(reader)
             os.close(writer)
 
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """A context in which the signals are only noted: no handler breaks off what runs in it."""
+        self._held_back = True
+        try:
+            yield
+        finally:
+            self._held_back = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._seen = True
+        if self._held_back:
+            return
         self._before[number](number, frame)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchctl.upgrade.connection import GuardedConnection
+
+Heads = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -21,21 +24,23 @@ class AppliedRevision:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run did.
+    """What one run did to one file.
 
     Attributes:
-        before: The heads when the lock was taken, sorted.
+        before: The heads when the lock was taken, sorted; those of all its version tables.
         after: The heads that the committed database must have, sorted.
         applied: The revisions that ran, in order; empty when there was nothing to do.
         version_table: The name of Alembic's table in this environment.
+        stamps: What each version table that the run used must hold, sorted.
         deferred_commits: How often a revision or env.py committed, which orchctl put off.
         interrupted: Whether Ctrl-C or SIGTERM came, too late to undo anything.
     """
 
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: Heads
+    after: Heads
     applied: tuple[AppliedRevision, ...]
     version_table: str
+    stamps: Mapping[str, Heads]
     deferred_commits: int
     interrupted: bool
 
@@ -55,3 +60,24 @@ class Hooks:
     locked: Callable[[GuardedConnection, Sequence[tuple[str, str]]], None]
     step: Callable[[str], None]
     check: Callable[[GuardedConnection, frozenset[str]], None]
+
+
+@dataclass(frozen=True)
+class Participant:
+    """One file of a run.
+
+    Attributes:
+        file: The file that the caller has locked and will snapshot; env.py must open this one.
+        hooks: What happens around its revisions.
+        instead: Run on this file, though env.py opens `file`: a copy, or a scratch database. The
+            file that env.py opens is then not touched.
+    """
+
+    file: Path
+    hooks: Hooks
+    instead: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """The file that is really written to."""
+        return self.instead or self.file

@@ -19,7 +19,7 @@ from orchctl.database.open import reading
 from orchctl.database.space import require
 from orchctl.errors import NegativeAnswer
 from orchctl.snapshots.pages import copy_pages
-from orchctl.upgrade.outcome import AppliedRevision, Hooks, Outcome
+from orchctl.upgrade.outcome import AppliedRevision, Hooks, Outcome, Participant
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.scratch_folder import scratch_folder
 from orchctl.upgrade.transaction import Transaction
@@ -180,7 +180,8 @@ def run_against(command: str, copy: Path) -> None:
 def _run(
     settings: Settings, plan: UpgradePlan, copy: Path, direction: str, target: str, hooks: Hooks
 ) -> Outcome:
-    outcome = Transaction(settings, plan.database, direction, target, hooks, instead=copy).run()
+    part = Participant(plan.database, hooks, instead=copy)
+    (outcome,) = Transaction(settings, [part], direction, target).run()
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome

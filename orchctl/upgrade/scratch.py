@@ -18,7 +18,7 @@ from orchctl.database.compare import Schema, compare, schema_of
 from orchctl.database.inspect import stamped
 from orchctl.database.open import writing
 from orchctl.errors import OrchctlError, UsageError
-from orchctl.upgrade.outcome import Hooks, Outcome
+from orchctl.upgrade.outcome import Hooks, Outcome, Participant
 from orchctl.upgrade.target import environment_facts, find_database
 from orchctl.upgrade.transaction import Transaction
 
@@ -64,7 +64,8 @@ def run_on_scratch(settings: Settings, revision: str, path: Path, hooks: Hooks =
     """
     file = find_database(settings).require_file("Running the chain on a scratch file")
     with _silence():
-        return Transaction(settings, file, "upgrade", revision, hooks, instead=path).run()
+        part = Participant(file, hooks, instead=path)
+        return Transaction(settings, [part], "upgrade", revision).run()[0]
 
 
 def schema_at(settings: Settings, revision: str | Sequence[str]) -> Schema:

@@ -20,7 +20,7 @@ from orchctl.errors import Interrupted, Refused, UpgradeFailed
 from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.leftovers import remove_empty
-from orchctl.upgrade.outcome import Hooks
+from orchctl.upgrade.outcome import Hooks, Participant
 from orchctl.upgrade.plan import snapshot_directory
 from orchctl.upgrade.scratch import SILENT
 from orchctl.upgrade.stamp_plan import StampPlan, weighty
@@ -115,9 +115,10 @@ def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None
         step=SILENT.step,
         check=lambda guard, _: _require_stamp(guard, plan),
     )
-    run = Transaction(settings, plan.database, "stamp", plan.revisions, hooks, purge=plan.purge)
+    part = Participant(plan.database, hooks)
+    run = Transaction(settings, [part], "stamp", plan.revisions, purge=plan.purge)
     try:
-        outcome = run.run()
+        (outcome,) = run.run()
     except BaseException:
         if not was_there:
             remove_empty(plan.database)

@@ -79,7 +79,7 @@ def find_database(settings: Settings, *, by_text: bool = False) -> Database:
 def _opened_database(settings: Settings) -> Database:
     """The database that env.py opens by itself."""
     settings.require_project()
-    from orchctl.upgrade.environment import learn_target
+    from orchctl.upgrade.learning import learn_target
 
     target = learn_target(settings)
     if target.file is None and is_sqlite(target.url):
@@ -92,7 +92,7 @@ def _computed_table(settings: Settings) -> str:
 
     A snapshot can be taken without env.py; what can't do without fails on it by itself.
     """
-    from orchctl.upgrade.environment import learn_target
+    from orchctl.upgrade.learning import learn_target
 
     try:
         return learn_target(settings).version_table
@@ -110,8 +110,8 @@ def verified_database(settings: Settings) -> Database:
     database = find_database(settings, by_text=True)
     if database.proven or settings.project is None:
         return database
-    from orchctl.upgrade.environment import learn_target
     from orchctl.upgrade.failure import same_file, wrong_database
+    from orchctl.upgrade.learning import learn_target
 
     opened = learn_target(settings)
     env_py = settings.project.script_location / "env.py"

@@ -8,7 +8,7 @@ import pytest
 
 from orchctl.config import load
 from orchctl.errors import ConfigurationError, UpgradeFailed
-from orchctl.upgrade.outcome import Hooks
+from orchctl.upgrade.outcome import Hooks, Outcome, Participant
 from orchctl.upgrade.transaction import Transaction
 from tests.support.env_shapes import SHAPES, url_for
 from tests.support.projects import Project, bytes_of, execute, query
@@ -34,13 +34,14 @@ def _project(tmp_path: Path, shape: str) -> Project:
     return project
 
 
-def _transaction(
+def _run(
     project: Project, monkeypatch: pytest.MonkeyPatch, *, instead: Path | None = None
-) -> Transaction:
+) -> Outcome:
     monkeypatch.chdir(project.folder)
     settings = load({}, {}, project.folder)
     hooks = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda *_: None)
-    return Transaction(settings, project.database, "upgrade", "head", hooks, instead=instead)
+    part = Participant(project.database, hooks, instead)
+    return Transaction(settings, [part], "upgrade", "head").run()[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -48,14 +49,14 @@ def test_every_shape_reaches_head_with_all_rows(
     tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = _project(tmp_path, shape)
-    outcome = _transaction(project, monkeypatch).run()
+    outcome = _run(project, monkeypatch)
     assert outcome.after == ("001",)
     execute(
         project.database,
         "INSERT INTO parent VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (1, 1), (2, 2);",
     )
     project.add("002", REBUILD)
-    outcome = _transaction(project, monkeypatch).run()
+    outcome = _run(project, monkeypatch)
     assert [step.revision for step in outcome.applied] == ["002"]
     assert project.heads() == ["002"]
     assert query(project.database, "SELECT * FROM child") == [(1, 1), (2, 2)]
@@ -67,13 +68,13 @@ def test_every_shape_is_as_before_after_a_failure_in_the_last_revision(
     tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = _project(tmp_path, shape)
-    _transaction(project, monkeypatch).run()
+    _run(project, monkeypatch)
     execute(project.database, "INSERT INTO parent VALUES (1, 'a'); INSERT INTO child VALUES (1, 1)")
     before = project.dump()
     project.add("002", REBUILD)
     project.add("003", 'op.execute("CREATE TABLE extra (id)")\nop.execute("SELECT * FROM nowhere")')
     with pytest.raises(UpgradeFailed) as caught:
-        _transaction(project, monkeypatch).run()
+        _run(project, monkeypatch)
     assert caught.value.details["revision"] == "003"
     assert "no such table: nowhere" in caught.value.message
     assert project.dump() == before
@@ -84,12 +85,12 @@ def test_every_shape_runs_on_another_file_without_touching_its_own(
     tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = _project(tmp_path, shape)
-    _transaction(project, monkeypatch).run()
+    _run(project, monkeypatch)
     before = bytes_of(project.database)
     copy = tmp_path / "copy.db"
     copy.write_bytes(project.database.read_bytes())
     project.add("002", REBUILD)
-    assert _transaction(project, monkeypatch, instead=copy).run().after == ("002",)
+    assert _run(project, monkeypatch, instead=copy).after == ("002",)
     assert query(copy, "SELECT id, title FROM parent") == [(100, "new")]
     assert bytes_of(project.database) == before
 
@@ -98,12 +99,12 @@ def test_an_env_that_fails_after_the_revisions_leaves_everything_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = _project(tmp_path, "fails-at-the-end")
-    _transaction(project, monkeypatch).run()
+    _run(project, monkeypatch)
     before = project.dump()
     project.add("002", REBUILD)
     (project.folder / "fail").touch()
     with pytest.raises(ConfigurationError, match="after everything"):
-        _transaction(project, monkeypatch).run()
+        _run(project, monkeypatch)
     assert project.dump() == before
 
 
@@ -125,11 +126,11 @@ def test_a_revision_that_goes_through_the_engine_sees_and_stays_in_the_run(
     project = _project(tmp_path, shape)
     project.add("002", 'op.execute("CREATE TABLE seen (id INTEGER)")')
     project.add("003", ENGINE)
-    _transaction(project, monkeypatch).run()
+    _run(project, monkeypatch)
     assert query(project.database, "SELECT id FROM seen ORDER BY id") == [(1,), (2,)]
     before = project.dump()
     project.add("004", ENGINE)
     project.add("005", 'op.execute("SELECT * FROM nowhere")')
     with pytest.raises(UpgradeFailed):
-        _transaction(project, monkeypatch).run()
+        _run(project, monkeypatch)
     assert project.dump() == before

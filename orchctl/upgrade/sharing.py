@@ -1,0 +1,45 @@
+"""The guarded connection in the places where SQLAlchemy keeps env.py's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from orchctl.upgrade.connection import SharedConnection
+
+if TYPE_CHECKING:
+    from orchctl.upgrade.file_transaction import FileTransaction
+
+
+def put_in_place(connection: Any, one: FileTransaction) -> None:
+    """Put the guard in front of a SQLAlchemy connection's DBAPI connection.
+
+    Args:
+        connection: SQLAlchemy's.
+        one: The file that it is to.
+    """
+    fairy = connection.connection
+    # SQLAlchemy keeps the DBAPI connection in two places: the one handed out, and the pool's
+    # record, through which it is closed.
+    fairy.dbapi_connection = one.guard
+    fairy._connection_record.dbapi_connection = one.guard
+
+
+def share_with(engine: Any, one: FileTransaction) -> Callable[[], None]:
+    """Whoever asks env.py's engine for another connection gets ours, until the run is over.
+
+    Args:
+        engine: env.py's.
+        one: The file that it is to.
+
+    Returns:
+        What to call in the end.
+    """
+    from sqlalchemy import event
+
+    def connect(*_: object) -> SharedConnection | None:
+        return SharedConnection(one.guard) if one.guard and one.is_open else None
+
+    engine.dispose(close=False)  # connections that wait in the pool are not ours
+    event.listen(engine, "do_connect", connect)
+    return lambda: event.remove(engine, "do_connect", connect)
