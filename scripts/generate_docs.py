@@ -1,7 +1,8 @@
 """Write the parts of docs/ that come from the code, or check (`--check`) that they are up to date.
 
 docs/cli.md: the help of every command. docs/errors.md: every error code with its exit code.
-README.md: the command table between its markers.
+README.md: the command table between its markers. docs/rules/: the page of every rule, and their
+list in its README.md.
 """
 
 from __future__ import annotations
@@ -16,19 +17,25 @@ os.environ.update(COLUMNS="96", TERMINAL_WIDTH="96")
 import typer
 
 from orchctl import errors
+from orchctl.chain.pages import read_pages
 from orchctl.cli.app import command_tree
 
 ROOT = Path(__file__).resolve().parent.parent
+RULES = ROOT / "docs" / "rules"
 
 
 def main() -> int:
     check = "--check" in sys.argv[1:]
     stale = [path for path, text in pages().items() if not _same(path, text)]
+    stale += [path for path in RULES.glob("*.md") if path not in pages()]
     if check and stale:
         print("out of date:", *(path.relative_to(ROOT) for path in stale), "(make format)")
         return 1
     for path in stale:
-        path.write_text(pages()[path], encoding="utf-8")
+        if path in pages():
+            path.write_text(pages()[path], encoding="utf-8")
+        else:
+            path.unlink()
     return 0
 
 
@@ -38,6 +45,8 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "cli.md": cli_page(),
         ROOT / "docs" / "errors.md": errors_page(),
         ROOT / "README.md": readme(),
+        RULES / "README.md": rules_index(),
+        **{RULES / f"{page.id}.md": page.text for page in read_pages()},
     }
 
 
@@ -102,17 +111,25 @@ def error_codes():
                     yield keyword.value.value, int(cls.exit_code)
 
 
+def rules_index() -> str:
+    rows = ["| rule | |", "|---|---|"]
+    rows += [f"| [{page.id}]({page.id}.md) | {page.title} |" for page in read_pages()]
+    return between_marks(RULES / "README.md", "rules", rows)
+
+
 def readme() -> str:
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    begin, end = "<!-- commands -->\n", "<!-- /commands -->"
-    if begin not in text:
-        return text
     rows = ["| command | does |", "|---|---|"]
     for words, command in commands(command_tree(), ("orchctl",)):
         if not getattr(command, "commands", None):
             first = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
             rows.append(f"| `{' '.join(words)}` | {first} |")
+    return between_marks(ROOT / "README.md", "commands", rows)
+
+
+def between_marks(path: Path, name: str, rows: list[str]) -> str:
+    """The page with the rows between its marks of that name."""
+    text = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     before, _, rest = text.partition(begin)
     return before + begin + "\n".join(rows) + "\n" + end + rest.partition(end)[2]
 

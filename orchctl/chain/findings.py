@@ -23,7 +23,7 @@ class Finding:
     """One thing that is wrong, or worth knowing.
 
     Attributes:
-        rule: Its id in docs/rules.md, such as C01.
+        rule: Its id, such as C01; `orchctl explain C01` prints its page.
         severity: `error` (Alembic fails, or does something else than what is written), `warning`
             or `note`.
         message: What is wrong, one sentence, no final period.

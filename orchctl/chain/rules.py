@@ -1,4 +1,4 @@
-"""The rules of a chain, and the check that applies them. docs/rules.md explains each."""
+"""The rules of a chain, and the check that applies them. A page in rule_pages/ explains each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Rule:
     """One thing that is looked for.
 
     Attributes:
-        id: As in docs/rules.md and in `ignore` comments.
+        id: As on its page and in `ignore` comments.
         title: What is wrong when it is found.
         check: Finds it.
     """

@@ -78,17 +78,27 @@ def select(
     return Selection(frozenset(wanted), levels, settings.exclude, settings.folder or folder)
 
 
+def unknown_rule(word: str, known: Sequence[str]) -> UsageError:
+    """The error about a word that names no rule.
+
+    Args:
+        word: What was typed.
+        known: The ids there are.
+    """
+    close = difflib.get_close_matches(word.upper(), known, n=1)
+    return UsageError(
+        f"{word} is no rule",
+        code="unknown-rule",
+        hint=f"Did you mean {close[0]}?" if close else "orchctl explain lists them",
+    )
+
+
 def _named(words: Iterable[str], known: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for word in words:
         matching = {rule for rule in known if rule.startswith(word.upper())}
         if not matching:
-            close = difflib.get_close_matches(word.upper(), known, n=1)
-            raise UsageError(
-                f"{word} is no rule",
-                code="unknown-rule",
-                hint=f"Did you mean {close[0]}?" if close else "orchctl explain lists them",
-            )
+            raise unknown_rule(word, known)
         found |= matching
     return found
 

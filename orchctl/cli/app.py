@@ -27,6 +27,7 @@ _REGISTERED = {
     "current": ("current",),
     "authoring": ("revision", "merge", "check"),
     "verify_chain": ("verify-chain",),
+    "explain": ("explain",),
     "settings": ("config",),
 }
 

@@ -83,5 +83,5 @@ def _wrong(file: Path, name: str, what: str) -> ConfigurationError:
     return ConfigurationError(
         f"{file}: {name} {what}",
         code="bad-setting",
-        hint="docs/rules.md shows the table [tool.orchctl.verify]",
+        hint="docs/rules/README.md shows the table [tool.orchctl.verify]",
     )
