@@ -40,6 +40,19 @@ def share_with(engine: Any, one: FileTransaction) -> Callable[[], None]:
     def connect(*_: object) -> SharedConnection | None:
         return SharedConnection(one.guard) if one.guard and one.is_open else None
 
+    def checkin(given_back: Any, record: Any) -> None:
+        # A pool would keep it until, with env.py's event loop, the way to a COMMIT is gone.
+        if given_back is one.guard and engine.dialect.is_async:
+            record.close()
+
+    # Before dispose(), which makes another pool: ours is given back to the one of now.
+    listeners = (("do_connect", connect), ("checkin", checkin))
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
     engine.dispose(close=False)  # connections that wait in the pool are not ours
-    event.listen(engine, "do_connect", connect)
-    return lambda: event.remove(engine, "do_connect", connect)
+
+    def remove() -> None:
+        for name, listener in listeners:
+            event.remove(engine, name, listener)
+
+    return remove

@@ -74,9 +74,28 @@ def online():
     + _TAIL
 )
 
+# Prefect's: the engine pools its connections, nothing disposes it before its event loop ends, and
+# env.py runs in a worker thread of that loop.
+_ASYNC_POOLED = _ASYNC.replace("pool.NullPool", "pool.AsyncAdaptedQueuePool").replace(
+    "    await connectable.dispose()\n", ""
+)
+_ASYNC_FROM_THREAD = _ASYNC_POOLED.replace(
+    "    asyncio.run(run_async())",
+    """\
+    async def in_a_thread():
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(
+            lambda: asyncio.run_coroutine_threadsafe(run_async(), loop).result()
+        )
+
+    asyncio.run(in_a_thread())""",
+)
+
 SHAPES: dict[str, str] = {
     "stock": STOCK,
     "async": _ASYNC,
+    "async-pooled": _ASYNC_POOLED,
+    "async-from-thread": _ASYNC_FROM_THREAD,
     "own-create-engine": _sync("""
 with create_engine(config.get_main_option("sqlalchemy.url")).connect() as connection:
     context.configure(connection=connection)
@@ -273,7 +292,7 @@ if failures:
 """),
 }
 
-ASYNC_SHAPES = frozenset({"async"})
+ASYNC_SHAPES = frozenset({"async", "async-pooled", "async-from-thread"})
 
 
 def url_for(shape: str) -> str:
