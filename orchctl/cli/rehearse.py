@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchctl.cli.invocation import Invocation, Json, begin, listener
-from orchctl.output import bytes_text, path_text, seconds_text
+from orchctl.output import bytes_text, path_text
 
 if TYPE_CHECKING:
-    from orchctl.upgrade.comparison import TableChange
-    from orchctl.upgrade.rehearsal import Rehearsal
+    from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.round_trip import RoundTrip
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,8 @@ def rehearse(
         bool, typer.Option("--round-trip", help="Also each revision up, down and up again.")
     ] = False,
     run: Annotated[
-        str | None, typer.Option(metavar="CMD", help="Run this on the copy, DATABASE_URL set.")
+        str | None,
+        typer.Option(metavar="CMD", help="Run this on the upgraded copy, DATABASE_URL set to it."),
     ] = None,
     allow_loss: Annotated[
         list[str] | None,
@@ -36,87 +37,58 @@ def rehearse(
 ) -> None:
     """The upgrade on a copy of the real data; the live file is not touched."""
     invocation = begin(context, as_json, allow_loss=allow_loss or None)
-    from orchctl.upgrade import rehearsal
     from orchctl.upgrade.plan import plan_run
     from orchctl.upgrade.target import verified_database
 
-    settings, ears = invocation.settings, listener(invocation.output)
+    settings = invocation.settings
     database = verified_database(settings)
     file = database.require_file("rehearse")
     plan = plan_run(settings, "upgrade", revision, file, database.version_table)
-    if round_trip and plan.steps:
-        with rehearsal.copy_of(plan, ears) as copy:
-            rehearsal.round_trip(settings, plan, copy, ears.step)
-    with rehearsal.copy_of(plan, ears) as copy:
-        found = rehearsal.rehearse(settings, plan, copy, ears)
-        if run:
-            rehearsal.run_against(run, copy)
-    invocation.output.result(_object(found), lambda: _draw(invocation, found))
+    if not plan.steps and not run:
+        return _nothing_to_rehearse(invocation, plan)
+    trips = _round_trips(invocation, plan) if round_trip else None
+    return _rehearse(invocation, plan, trips, run, database.url)
 
 
-def _object(found: Rehearsal) -> dict[str, Any]:
-    plan, proof = found.plan, found.proof
-    return {
-        "ok": True,
-        "database": str(plan.database),
-        "from": ",".join(plan.before) or None,
-        "to": plan.target,
-        "revisions": [
-            {"revision": one.revision, "message": one.message, "seconds": round(one.seconds, 3)}
-            for one in found.revisions
-        ],
-        "tables": [_table_object(change) for change in (proof.changes if proof else ())],
-        "size_before": found.size_before,
-        "size_after": found.size_after,
-        "space_needed": found.space,
-        "seconds": round(found.seconds, 3),
-    }
+def _round_trips(invocation: Invocation, plan: UpgradePlan) -> tuple[RoundTrip, ...]:
+    from orchctl.upgrade.rehearsal import copy_of
+    from orchctl.upgrade.round_trip import require_no_faults, round_trip
+
+    ears = listener(invocation.output)
+    with copy_of(plan, ears) as copy:
+        trips = round_trip(invocation.settings, plan, copy, ears)
+    require_no_faults(trips)
+    return trips
 
 
-def _table_object(change: TableChange) -> dict[str, Any]:
-    return {
-        "table": change.table,
-        "rows_before": change.before,
-        "rows_after": change.after,
-        "inserted": _inserted(change),
-        "deleted": change.gone,
-        "updated": _updated(change),
-    }
+def _rehearse(
+    invocation: Invocation,
+    plan: UpgradePlan,
+    trips: tuple[RoundTrip, ...] | None,
+    command: str | None,
+    url: str,
+) -> None:
+    from orchctl.cli.rehearse_text import draw, report_object
+    from orchctl.upgrade.rehearsal_report import rehearsed
+    from orchctl.upgrade.trial import require_success, try_command
+
+    output, trial = invocation.output, None
+    size = f" ({bytes_text(plan.size)})" if plan.exists else ", which is not there yet"
+    output.note(f"Rehearsing on a copy of {path_text(plan.database)}{size}")
+    with rehearsed(invocation.settings, plan, listener(output)) as (copy, report):
+        if not output.as_json:  # what came out is worth knowing whatever the command says to it
+            draw(output, report)
+        if command:
+            output.note(f"Running {command} on the upgraded copy")
+            trial = try_command(command, copy, url, keep_output=output.as_json)
+            require_success(trial)
+            output.step(f"{command} ended with 0")
+    if output.as_json:
+        output.json(report_object(report, trips, trial))
 
 
-def _draw(invocation: Invocation, found: Rehearsal) -> None:
-    output = invocation.output
-    if not found.revisions:
-        output.line("Nothing to rehearse: the database is there already")
-        return
-    rows = [(one.revision, one.message, seconds_text(one.seconds)) for one in found.revisions]
-    output.table(("revision", "message", "time"), rows)
-    changes = found.proof.changes if found.proof else ()
-    if changes:
-        output.line()
-        numbers = [
-            (
-                c.table,
-                str(c.before),
-                str(c.after),
-                f"+{_inserted(c)}",
-                f"-{c.gone}",
-                f"~{_updated(c)}",
-            )
-            for c in changes
-        ]
-        output.table(("table", "before", "after", "inserted", "deleted", "updated"), numbers)
-    output.line()
-    output.line(
-        f"{path_text(found.plan.database)} would go to {found.plan.target} in about "
-        f"{seconds_text(found.seconds)}, needing {bytes_text(found.space)} beside it; "
-        "it was not touched"
-    )
-
-
-def _inserted(change: TableChange) -> int:
-    return change.after - (change.before - change.gone)
-
-
-def _updated(change: TableChange) -> int:
-    return max((c.changed + c.nulled + c.emptied + c.filled for c in change.columns), default=0)
+def _nothing_to_rehearse(invocation: Invocation, plan: UpgradePlan) -> None:
+    heads = ",".join(plan.before) or None
+    data = {"ok": True, "database": str(plan.database), "from": heads, "to": heads, "revisions": []}
+    line = f"{path_text(plan.database)} is at {heads or 'base'} already; nothing to rehearse"
+    invocation.output.result(data, lambda: invocation.output.line(line))

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,18 +57,45 @@ def preflight(plan: UpgradePlan) -> tuple[str, ...]:
         return tuple(_standing_faults(connection))
 
 
-def _require_space(plan: UpgradePlan) -> None:
+@dataclass(frozen=True)
+class SpaceAsked:
+    """Room that a run wants to see on one file system before it begins.
+
+    Attributes:
+        folder: A folder there.
+        bytes: How much.
+        purpose: What for.
+        holds_database: Whether the database is there.
+        holds_snapshot: Whether the run's snapshot will be there.
+    """
+
+    folder: Path
+    bytes: int
+    purpose: str
+    holds_database: bool
+    holds_snapshot: bool
+
+
+def space_asked(plan: UpgradePlan) -> tuple[SpaceAsked, ...]:
+    """How much room a run asks for before it begins, by file system."""
     # The WAL or rollback journal of a run can grow to the size of the database.
-    needed = plan.size + _MARGIN
+    needed, beside = plan.size + _MARGIN, plan.database.parent
     snapshots = plan.snapshot_directory
     place = next(folder for folder in (snapshots, *snapshots.parents) if folder.is_dir())
     if not plan.backup:
-        require(plan.database.parent, needed, plan.direction)
-    elif place.stat().st_dev == plan.database.parent.stat().st_dev:
-        require(place, needed + plan.size, f"snapshot and {plan.direction}")
-    else:
-        require(plan.database.parent, needed, plan.direction)
-        require(place, needed, "snapshot")
+        return (SpaceAsked(beside, needed, plan.direction, True, False),)
+    if place.stat().st_dev == beside.stat().st_dev:
+        purpose = f"snapshot and {plan.direction}"
+        return (SpaceAsked(place, needed + plan.size, purpose, True, True),)
+    return (
+        SpaceAsked(beside, needed, plan.direction, True, False),
+        SpaceAsked(place, needed, "snapshot", False, True),
+    )
+
+
+def _require_space(plan: UpgradePlan) -> None:
+    for asked in space_asked(plan):
+        require(asked.folder, asked.bytes, asked.purpose)
 
 
 def _standing_faults(connection: sqlite3.Connection) -> Iterable[str]:

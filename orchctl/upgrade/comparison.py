@@ -52,6 +52,7 @@ class TableChange:
         gone: Rows that are there no more.
         gone_keys: The keys of the first of them.
         columns: Columns with a changed value.
+        updated: Rows that are on both sides and differ in a column that is on both sides.
     """
 
     table: str
@@ -60,6 +61,12 @@ class TableChange:
     gone: int = 0
     gone_keys: tuple[str, ...] = ()
     columns: tuple[ColumnChange, ...] = ()
+    updated: int = 0
+
+    @property
+    def inserted(self) -> int:
+        """Rows that were not there before."""
+        return self.after - (self.before - self.gone)
 
 
 class Comparison:
@@ -121,6 +128,7 @@ class Comparison:
             gone=gone,
             gone_keys=keys,
             columns=tuple(c for c in found if c.nulled or c.emptied or c.changed or c.filled),
+            updated=changed - gone,
         )
 
     def values(self, old: TableShape, column: str) -> int:

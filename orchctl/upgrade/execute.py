@@ -169,8 +169,7 @@ class _Run:
         quiet = replace(self._listener, running=lambda _: None)
         with copy_of(self._plan, quiet, snapshot.path) as copy:
             rehearsal = rehearse(self._settings, self._plan, copy, quiet)
-        count = len(rehearsal.revisions)
-        self._listener.step(f"Rehearsed on a copy: {count} revisions in {rehearsal.seconds:.2f}s")
+        self._listener.step(f"Rehearsed on a copy: {rehearsal.told}")
 
     def _migrate(self, start: StartingPoint) -> Outcome:
         plan = self._plan
