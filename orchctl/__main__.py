@@ -1,14 +1,22 @@
 """`python -m orchctl`."""
 
+import gc
 import sys
+
+# Importing and compiling statements makes objects by the hundred thousand that all stay; looking
+# through them again after every 700 new ones, as Python does, costs a fifth of a short run.
+_COLLECT_AFTER = 200_000
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(_COLLECT_AFTER)
     try:
         from orchctl.cli import run
 
-        sys.exit(run())
+        code = run()
+        gc.freeze()  # the process ends: no last search through everything
+        sys.exit(code)
     except KeyboardInterrupt:  # while Python was still importing: nothing had begun
         sys.exit(130)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from orchctl.config import Settings, masked_url
 from orchctl.errors import ConfigurationError, OrchctlError, Refused, UsageError
+from orchctl.upgrade.deferred_imports import defer_imports, load_deferred
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -58,6 +59,7 @@ def alembic_config(
     Raises:
         ConfigurationError: There is no Alembic project.
     """
+    defer_imports()
     from alembic.config import Config
 
     project = settings.require_project()
@@ -82,13 +84,11 @@ def script_directory(config: Config) -> ScriptDirectory:
         ConfigurationError: The folder or its layout is not there.
         Refused: A revision file cannot be loaded, or the chain is broken.
     """
-    from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     try:
         with quiet_alembic():
-            script = ScriptDirectory.from_config(config)
-            script.revision_map.heads  # noqa: B018 - reads and links every revision now
+            script = _linked(config)
     except CommandError as error:
         if "path" in str(error).lower() and "exist" in str(error).lower():
             raise ConfigurationError(
@@ -102,6 +102,23 @@ def script_directory(config: Config) -> ScriptDirectory:
     except Exception as error:
         raise broken_chain(error) from error
     return script
+
+
+def _linked(config: Config) -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    def linked() -> ScriptDirectory:
+        script = ScriptDirectory.from_config(config)
+        script.revision_map.heads  # noqa: B018 - reads and links every revision now
+        return script
+
+    try:
+        return linked()
+    except (ImportError, AttributeError, NameError):
+        # A revision may import a name that is there once everything is loaded.
+        if not load_deferred():
+            raise
+        return linked()
 
 
 def broken_chain(error: BaseException) -> Refused:
