@@ -69,6 +69,7 @@ def child(order):
         elif order["log"]:
             log = open(order["log"], "a")
             boundaries(lambda name: print(name, file=log, flush=True))
+        exec(order["prelude"], {})
         orchctl.__main__.main()
     except SystemExit as exit:
         code = exit.code
@@ -104,8 +105,9 @@ for line in sys.stdin:
 class Run:
     """A running orchctl."""
 
-    def __init__(self, words: tuple[str, ...], pid: int, folder: Path) -> None:
+    def __init__(self, words: tuple[str, ...], server: _Server, pid: int, folder: Path) -> None:
         self.words = words
+        self._server = server
         self.pid = pid
         self._folder = folder
 
@@ -123,7 +125,7 @@ class Run:
 
     def finished(self) -> subprocess.CompletedProcess[str]:
         """Wait for the end; a process killed by a signal has its number, negative, as code."""
-        code = _ask({"wait": self.pid})
+        code = self._server.ask({"wait": self.pid})
         assert isinstance(code, int), f"{self.words} never ended"
         stdout, stderr = (Path(self._folder, n).read_text() for n in ("stdout", "stderr"))
         return subprocess.CompletedProcess(self.words, code, stdout, stderr)
@@ -138,6 +140,8 @@ def start(
     env: dict[str, str] | None = None,
     log: Path | None = None,
     dies_at: int | None = None,
+    prelude: str = "",
+    preload: str = "",
 ) -> Run:
     """Start orchctl in the project's folder, and go on.
 
@@ -148,8 +152,11 @@ def start(
         log: Write down every boundary between two steps: SQL statements and changes to the file
             system, a line each, in the order they are reached.
         dies_at: kill -9 at the boundary with this number, counted from 0.
+        prelude: Python to execute in the process before orchctl's own.
+        preload: Libraries for LD_PRELOAD.
     """
-    folder = Path(_server().folder.name, str(next(_numbers)))
+    server = _server(preload)
+    folder = Path(server.folder.name, str(next(_numbers)))
     folder.mkdir()
     for name in ("stdout", "stderr"):
         (folder / name).touch()
@@ -161,27 +168,36 @@ def start(
         "stderr": str(folder / "stderr"),
         "log": str(log) if log else None,
         "dies_at": dies_at,
+        "prelude": prelude,
     }
-    return Run(words, _ask(order), folder)
+    return Run(words, server, server.ask(order), folder)
 
 
 def orchctl(
-    project: Project, *words: str, env: dict[str, str] | None = None
+    project: Project, *words: str, env: dict[str, str] | None = None, prelude: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run orchctl in the project's folder to its end."""
-    return start(project, *words, env=env).finished()
+    return start(project, *words, env=env, prelude=prelude).finished()
 
 
 class _Server:
-    def __init__(self) -> None:
+    def __init__(self, preload: str) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="orchctl-preloaded-")
         self.process = subprocess.Popen(
             [sys.executable, "-c", _SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | ({"LD_PRELOAD": preload} if preload else {}),
         )
         atexit.register(self.close)
+
+    def ask(self, order: dict[str, Any]) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
     def close(self) -> None:
         self.process.communicate()
@@ -189,14 +205,5 @@ class _Server:
 
 
 @cache
-def _server() -> _Server:
-    return _Server()
-
-
-def _ask(order: dict[str, Any]) -> Any:
-    process = _server().process
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(order) + "\n")
-    process.stdin.flush()
-    return json.loads(process.stdout.readline())
+def _server(preload: str) -> _Server:
+    return _Server(preload)
