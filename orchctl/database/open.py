@@ -247,6 +247,9 @@ def _open_frozen(real: Path, header: Header) -> _Opened:
 
 def _open_shared(real: Path, header: Header, timeout: float) -> _Opened:
     """WAL with its index. Nobody there: SQLite builds an index in memory, and writes nothing."""
+    beside = sidecars(real)
+    if _index_is_behind(beside["-wal"], beside["-shm"]) and not holders(real):
+        return _open_copy(real, header, beside["-wal"])
     try:
         return _Opened(_begun(real, "mode=ro&readonly_shm=1", timeout), header)
     except sqlite3.Error as error:
@@ -254,6 +257,23 @@ def _open_shared(real: Path, header: Header, timeout: float) -> _Opened:
             raise
     # Somebody is there, and no read mark fits: one must be set in the shared index, as ever.
     return _Opened(_begun(real, "mode=ro", timeout), header)
+
+
+def _index_is_behind(wal: Path, index: Path) -> bool:
+    """Whether a WAL was begun anew, and its writer died (or is just about) to say so in the index.
+
+    With the index open for reading only, SQLite tries for ten seconds to find the two agree, then
+    gives up (SQLITE_PROTOCOL). What must agree are the salts
+    (https://www.sqlite.org/walformat.html#the_wal_index_header).
+    """
+    try:
+        with wal.open("rb") as stream:
+            begun = stream.read(32)[16:24]
+        with index.open("rb") as stream:
+            known = stream.read(40)[32:40]
+    except FileNotFoundError:
+        return False
+    return len(begun) == 8 and begun != known
 
 
 def _open_copy(real: Path, header: Header | None, beside: Path) -> _Opened:

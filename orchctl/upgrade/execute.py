@@ -15,7 +15,7 @@ from orchctl.database import lock
 from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Beginning, Entry, Journal
-from orchctl.upgrade.killed_run import close_story, find_killed_run
+from orchctl.upgrade.killed_run import KilledRun, clear_up, find_killed_run, settle
 from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.outcome import Hooks, Outcome, Participant
@@ -125,6 +125,7 @@ class _Run:
         self._transaction: Transaction | None = None
         self._was_there = True
         self._begun: Beginning | None = None
+        self._killed: KilledRun | None = None
 
     def interrupted(self) -> Interrupted:
         """The error for Ctrl-C or SIGTERM at this moment."""
@@ -200,14 +201,16 @@ class _Run:
             with contextlib.suppress(OSError):  # it only tells; the run is as safe without it
                 self._journal.begin(beginning)
                 self._begun = beginning
+                if self._killed is not None and snapshot is not None:
+                    clear_up(self._journal, plan.before, snapshot.id)
 
     def _tell_of_a_killed_run(self) -> None:
         plan = self._plan
         killed = find_killed_run(self._journal, plan.database, plan.before, locked=True)
         if killed is not None:
             self._listener.warning(killed.told)
-            if killed.committed:
-                close_story(self._journal, killed)
+            settle(self._journal, killed)
+            self._killed = killed
 
     def _keep(self, outcome: Outcome, report: RunReport) -> None:
         try:

@@ -88,11 +88,15 @@ class Journal:
     Args:
         directory: The snapshot directory; several databases may share it.
         database: The database file.
+
+    Attributes:
+        path: The journal's file.
+        database: The database file.
     """
 
     def __init__(self, directory: Path, database: Path) -> None:
         self.path = directory / FILE_NAME
-        self._database = database
+        self.database = database
 
     def begin(self, beginning: Beginning, *, durable: bool = False) -> None:
         """Write down that a run begins; to be followed by an `append` that says how it ended.
@@ -133,7 +137,7 @@ class Journal:
             os.close(descriptor)
 
     def _owner(self) -> os.stat_result | None:
-        for place in (self._database, self._database.parent):
+        for place in (self.database, self.database.parent):
             with suppress(OSError):
                 return place.stat()
         return None
@@ -166,7 +170,7 @@ class Journal:
 
     def _about_this(self, line: str) -> Beginning | Entry | None:
         found = _beginning(line) or _entry(line)
-        return found if found and found.database == str(self._database) else None
+        return found if found and found.database == str(self.database) else None
 
     def entries(self) -> list[Entry]:
         """All lines about this database, oldest first; a torn last line is passed over."""
@@ -175,7 +179,7 @@ class Journal:
         except FileNotFoundError:
             return []
         found = (_entry(line) for line in lines)
-        return [entry for entry in found if entry and entry.database == str(self._database)]
+        return [entry for entry in found if entry and entry.database == str(self.database)]
 
     def last_change(self) -> Entry | None:
         """The run whose snapshot `rollback` would put back: the last upgrade or downgrade.

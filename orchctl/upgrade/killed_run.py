@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchctl.database import lock
+from orchctl.errors import OrchctlError
+from orchctl.snapshots.catalog import Catalog
+from orchctl.snapshots.retention import Decision, apply
 from orchctl.upgrade.journal import Beginning, Entry, Journal
 from orchctl.upgrade.plan import snapshot_directory
+from orchctl.upgrade.scratch_folder import REHEARSAL, remove_leftovers
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -77,12 +81,49 @@ def settle_killed_run(settings: Settings, file: Path, heads: tuple[str, ...]) ->
     """
     journal = Journal(snapshot_directory(settings, file), file)
     killed = find_killed_run(journal, file, heads)
-    if killed is not None and killed.committed:
-        close_story(journal, killed)
+    if killed is not None:
+        settle(journal, killed)
     return killed
 
 
-def close_story(journal: Journal, killed: KilledRun) -> None:
+def settle(journal: Journal, killed: KilledRun) -> None:
+    """Clear up after a killed run, and close its story when it came to its commit.
+
+    Args:
+        journal: Of the database.
+        killed: The run.
+    """
+    file = Path(killed.beginning.database)
+    remove_leftovers(file.parent, REHEARSAL)
+    if killed.committed and killed.beginning.snapshot:
+        clear_up(journal, killed.beginning.before, killed.beginning.snapshot)
+    if killed.committed:
+        _close_story(journal, killed)
+
+
+def clear_up(journal: Journal, before: tuple[str, ...], present: str) -> None:
+    """Remove the snapshots of killed runs that changed nothing, once there is a later one.
+
+    A service that is restarted and killed over and over would fill its disk with them.
+
+    Args:
+        journal: Of the database.
+        before: The heads that those runs found.
+        present: Id of the later snapshot.
+    """
+    with suppress(OSError, OrchctlError):
+        entries = journal.entries()
+        told = {entry.snapshot for entry in entries}
+        since = datetime.fromisoformat(entries[-1].at) if entries else None
+        for one in Catalog(journal.path.parent, journal.database).list():
+            later = since is None or datetime.fromisoformat(one.created_at) > since
+            by_a_run = one.reason in ("pre-upgrade", "pre-downgrade") and one.heads == before
+            unfinished = one.status == "damaged" and one.reason == "unknown"  # has no manifest
+            if one.id < present and later and one.id not in told and (by_a_run or unfinished):
+                apply([Decision(one, keep=one.pinned, reasons=("its run was killed",))])
+
+
+def _close_story(journal: Journal, killed: KilledRun) -> None:
     """Write down for a killed run that it is done, so that a rollback finds it.
 
     For one that came to its commit only; what another run follows needs no end of its own.

@@ -18,7 +18,7 @@ from orchctl.database.space import require
 from orchctl.snapshots.pages import copy_pages
 from orchctl.upgrade.outcome import AppliedRevision, Hooks, Outcome, Participant
 from orchctl.upgrade.safekeeping import Safekeeping
-from orchctl.upgrade.scratch_folder import scratch_folder
+from orchctl.upgrade.scratch_folder import REHEARSAL, scratch_folder
 from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
     place = plan.database.parent
     place = place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())
     require(place, 2 * plan.size, "a rehearsal")
-    with scratch_folder(place, ".orchctl-rehearsal-") as folder:
+    with scratch_folder(place, REHEARSAL) as folder:
         copy = folder / plan.database.name
         if plan.exists and snapshot is not None:
             shutil.copyfile(snapshot, copy)

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# How the folder begins, beside the database, that holds a copy to rehearse on.
+REHEARSAL = ".orchctl-rehearsal-"
+
 
 @contextmanager
 def scratch_folder(place: Path, prefix: str) -> Iterator[Path]:
@@ -26,8 +29,7 @@ def scratch_folder(place: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: `place` can't be written to.
     """
-    for left in place.glob(f"{prefix}*"):
-        _remove_leftover(left)
+    remove_leftovers(place, prefix)
     folder, descriptor = _locked_folder(place, prefix)
     try:
         yield folder
@@ -36,6 +38,12 @@ def scratch_folder(place: Path, prefix: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(descriptor)
+
+
+def remove_leftovers(place: Path, prefix: str) -> None:
+    """Remove such folders of processes that were killed."""
+    for left in place.glob(f"{prefix}*"):
+        _remove_leftover(left)
 
 
 def _locked_folder(place: Path, prefix: str) -> tuple[Path, int]:

@@ -69,9 +69,7 @@ class Fault:
     points: tuple[str, ...] = WRITES + NAMES
 
 
-def start(
-    project: Project, *words: str, fault: Fault, log: Path | None = None
-) -> preloaded.Run:
+def start(project: Project, *words: str, fault: Fault, log: Path | None = None) -> preloaded.Run:
     """Start orchctl in the project's folder with a fault ahead of it.
 
     Args:

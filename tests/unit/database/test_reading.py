@@ -59,6 +59,14 @@ def killed_wal_with_blank_shm(path: Path) -> int:
     return 51
 
 
+def killed_as_it_began_the_wal_anew(path: Path) -> int:
+    killed_wal(path)
+    with path.with_name(path.name + "-wal").open("r+b") as wal:
+        wal.seek(16)
+        wal.write(b"new salt")
+    return 50
+
+
 def killed_shm_without_wal(path: Path) -> int:
     killed_wal(path)
     path.with_name(path.name + "-wal").unlink()
@@ -85,6 +93,7 @@ STATES = [
     killed_wal,
     killed_wal_without_shm,
     killed_wal_with_blank_shm,
+    killed_as_it_began_the_wal_anew,
     killed_shm_without_wal,
     hot_journal,
     persistent_journal,
