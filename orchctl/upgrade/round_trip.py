@@ -137,7 +137,7 @@ class _Trip:
             writes = guard.writes
             # As a real run does; what is lost all the same is what is looked for here.
             rebuilt = writes.dropped - {name.lower() for name in guard.version_tables}
-            schema[0].put_back(guard.real, rebuilt, writes.dropped_by_name)
+            schema[0].put_back(guard.real, rebuilt, writes.on_purpose())
 
         hooks = Hooks(locked=locked, step=lambda _: None, check=check)
         run_on(self._settings, self._plan, self._copy, direction, target, hooks)

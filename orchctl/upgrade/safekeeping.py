@@ -107,8 +107,9 @@ class Safekeeping:
         if not rebuilt or self._nothing_before:
             return (), ()
         schema = self._schema or self._read_schema()
-        put_back = schema.put_back(guard.real, rebuilt, writes.dropped_by_name)
-        return put_back, schema.losses(guard.real, rebuilt, writes.dropped_by_name, own)
+        on_purpose = writes.on_purpose()
+        put_back = schema.put_back(guard.real, rebuilt, on_purpose)
+        return put_back, schema.losses(guard.real, rebuilt, on_purpose, own)
 
     def _read_schema(self) -> SchemaBefore:
         assert self._before is not None  # noqa: S101 - see __init__

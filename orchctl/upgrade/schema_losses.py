@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from orchctl.database.compare import Schema, SchemaDifference, compare, schema_of, sequences
+from orchctl.database.ddl import UnreadableDdlError, parse_index
 from orchctl.database.inspect import quoted
+from orchctl.upgrade.full_text import contentless_losses, mend, numbered_with_gaps
 from orchctl.upgrade.proof import SchemaLoss
 
 _GONE = {
@@ -26,8 +28,10 @@ _GONE = {
     "table-option",
 }
 _CLAUSES = ("ON DELETE", "ON UPDATE", "DEFERRABLE", "MATCH")
-_UNREFLECTED = re.compile(r"\bDESC\b|\bCOLLATE\b|\(.*\(", re.IGNORECASE)
+_ORDERED = re.compile(r"\b(?:DESC|COLLATE)\b", re.IGNORECASE)
+_CONSTRAINT = re.compile(r'CONSTRAINT (\w+|"[^"]+") ')
 _WORD = re.compile(r"\w+")
+Named = Collection[tuple[str, str]]
 
 
 class SchemaBefore:
@@ -40,6 +44,8 @@ class SchemaBefore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._schema = schema_of(connection)
         self._sequences = sequences(connection)
+        self._gaps = numbered_with_gaps(connection, self._schema)
+        self._full_text: list[SchemaLoss] = []
         rows = connection.execute(
             "SELECT type, name, tbl_name, sql FROM sqlite_schema "
             "WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"
@@ -49,34 +55,36 @@ class SchemaBefore:
         }
 
     def put_back(
-        self, connection: Any, rebuilt: Collection[str], dropped: Collection[tuple[str, str]]
+        self, connection: Any, rebuilt: Collection[str], on_purpose: Named
     ) -> tuple[str, ...]:
         """Create again what a rebuild dropped and whose text is still valid.
 
         Args:
             connection: The upgrade's own, inside its transaction.
             rebuilt: Tables that were dropped and built again, lower case.
-            dropped: (kind, name) of what a revision dropped by name, lower case.
+            on_purpose: (kind, name) of what a revision dropped or made by name, lower case.
 
         Returns:
             What was put back: `trigger t1`, `index ix1`, `sequence of t`.
         """
         done = []
         for (kind, key), (name, table, sql) in self._statements.items():
-            if table.lower() not in rebuilt or (kind, key) in dropped:
+            if table.lower() not in rebuilt or (kind, key) in on_purpose:
                 continue
             now = _statement(connection, kind, name)
-            if now == sql or (kind == "index" and not _UNREFLECTED.search(sql)):
+            # Alembic makes no trigger; an index that it can reflect it left out on purpose.
+            if now is not None if kind == "trigger" else now == sql or _reflected(sql):
                 continue
             if _recreated(connection, kind, name, sql, there=now is not None):
                 done.append(f"{kind} {name}")
-        return (*done, *self._put_back_sequences(connection, rebuilt))
+        full_text, self._full_text = mend(connection, self._schema, schema_of(connection), rebuilt)
+        return (*done, *full_text, *self._put_back_sequences(connection, rebuilt))
 
     def losses(
         self,
         connection: Any,
         rebuilt: Collection[str],
-        dropped: Collection[tuple[str, str]],
+        on_purpose: Named,
         ignore: Collection[str],
     ) -> tuple[SchemaLoss, ...]:
         """What is gone or weaker in the tables that were built again.
@@ -84,47 +92,112 @@ class SchemaBefore:
         Args:
             connection: The upgrade's own, inside its transaction.
             rebuilt: Tables that were dropped and built again, lower case.
-            dropped: (kind, name) of what a revision dropped by name, lower case.
+            on_purpose: (kind, name) of what a revision dropped or made by name, lower case.
             ignore: Alembic's own tables.
         """
         if not rebuilt:
             return ()
         after = schema_of(connection)
-        columns = _lost_columns(self._schema, after)
-        return tuple(
+        columns, integers = _lost_columns(self._schema, after), _integer_columns(after)
+        found = [
             SchemaLoss(one.kind, one.table, one.place, str(one))
             for one in compare(self._schema, after, ignore=frozenset(ignore))
             if one.table.lower() in rebuilt
-            and (one.kind, one.name.lower()) not in dropped
-            and _weaker(one, columns.get(one.table.lower(), set()))
-        )
+            and not _meant(one, on_purpose)
+            and _weaker(one, columns.get(one.table.lower(), set()), integers)
+        ]
+        triggers = {
+            name: (table, sql)
+            for (kind, _), (name, table, sql) in self._statements.items()
+            if kind == "trigger"
+        }
+        found += self._full_text
+        return (*found, *contentless_losses(connection, self._gaps, rebuilt, triggers))
 
     def _put_back_sequences(self, connection: Any, rebuilt: Collection[str]) -> Iterator[str]:
-        now = sequences(connection)
+        now, counting = sequences(connection), _autoincrementing(schema_of(connection))
         for table, value in self._sequences.items():
-            if table.lower() in rebuilt and 0 < now.get(table, value) < value:
-                connection.execute(
-                    "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (value, table)
-                )
-                yield f"sequence of {table}"
+            if table.lower() not in counting & set(rebuilt) or now.get(table, 0) >= value:
+                continue
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, value)
+            )
+            yield f"sequence of {table}"
 
 
-def _weaker(one: SchemaDifference, lost_columns: set[str]) -> bool:
+def _meant(one: SchemaDifference, on_purpose: Named) -> bool:
+    """Whether a revision itself names what changed."""
+    name = one.name.strip('"').lower()
+    if (one.kind, name) in on_purpose or ("constraint", name) in on_purpose:
+        return True
+    constraints = [_CONSTRAINT.match(text) for text in (one.before or "", one.after or "")]
+    return any(
+        match and ("constraint", match[1].strip('"').lower()) in on_purpose for match in constraints
+    )
+
+
+def _weaker(
+    one: SchemaDifference, lost_columns: set[str], integers: Collection[tuple[str, str]]
+) -> bool:
     before, after = one.before, one.after
+    if one.kind == "rowid-alias":
+        # INT PRIMARY KEY became the rowid; or BIGINT: then a row without an id gets NULL for one.
+        return before is None or (one.table.lower(), one.name.strip('"').lower()) in integers
     if before is None:
-        return one.kind == "rowid-alias"  # INT PRIMARY KEY became the rowid
+        return False
     if one.kind == "foreign-key":
         return after is not None and any(c in before and c not in after for c in _CLAUSES)
     if one.kind in ("unique", "primary-key"):
-        # A dropped column takes a constraint over several columns with it.
-        named = _words(one.name or before) - {"unique", "primary", "key"}
-        return bool(named & lost_columns) and bool(named - lost_columns)
+        return _key_weaker(one, before, after or "", lost_columns)
     if one.kind == "index":
-        return bool(_UNREFLECTED.search(before))
+        return _unreflected(before)
+    return after is None and _gone(one, before, lost_columns)
+
+
+def _gone(one: SchemaDifference, before: str, lost_columns: set[str]) -> bool:
     if one.kind != "trigger" and _words(f"{one.name} {before}") & lost_columns:
         return False  # it went with a column
-    unnamed_check = one.kind == "check" and not one.name  # a named one is reflected
-    return after is None and (one.kind in _GONE or unnamed_check)
+    return one.kind in _GONE or (one.kind == "check" and not one.name)  # a named one is reflected
+
+
+def _key_weaker(one: SchemaDifference, before: str, after: str, lost_columns: set[str]) -> bool:
+    named = _words(one.name or before) - {"unique", "primary", "key", "constraint"}
+    if named & lost_columns:
+        # A dropped column takes a constraint over several columns with it.
+        return bool(named - lost_columns)
+    return bool(_ORDERED.search(before)) and not _ORDERED.search(after)
+
+
+def _unreflected(terms: str) -> bool:
+    """Whether an index has more to it than columns: an expression, a direction, a collation."""
+    columns = terms.partition(" WHERE ")[0]
+    return bool(_ORDERED.search(columns)) or not re.fullmatch(
+        r'(?:UNIQUE )?\((?:\w+|"[^"]*")(?:, (?:\w+|"[^"]*"))*\)', columns
+    )
+
+
+def _reflected(sql: str) -> bool:
+    """Whether Alembic sees all of a CREATE INDEX."""
+    try:
+        terms = parse_index(sql).terms
+    except UnreadableDdlError:
+        return False
+    return all(len(term) == 1 for term in terms) and not _ORDERED.search(
+        sql.partition(" WHERE ")[0]
+    )
+
+
+def _autoincrementing(schema: Schema) -> set[str]:
+    return {fact.table.lower() for fact in schema.facts if fact.kind == "autoincrement"}
+
+
+def _integer_columns(schema: Schema) -> set[tuple[str, str]]:
+    return {
+        (fact.table.lower(), fact.name.strip('"').lower())
+        for fact in schema.facts
+        if fact.kind == "column" and "INT" in fact.text.partition(" NOT NULL")[0].upper()
+    }
 
 
 def _words(text: str) -> set[str]:

@@ -189,6 +189,8 @@ class Transaction:
             self._current, began = step, time.monotonic()
             if (revision := _revision_of(step)) is not None:
                 one.declared.update(getattr(revision.module, "orchctl_allow_loss", ()))
+                if one.guard is not None:
+                    one.guard.writes.note_revision(revision.path, self._direction)
             hooks.step(f"Running {step}")
             yield step
             one.applied.append(AppliedRevision(*_told(step), time.monotonic() - began))

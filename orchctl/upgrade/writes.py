@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchctl.upgrade.on_purpose import named_by
 
 _TOUCHING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 
@@ -21,12 +24,25 @@ class Writes:
         updated: (table, column) named by an UPDATE that stands in a revision itself, not in a
             trigger; lower case.
         dropped_by_name: (trigger | index | view, name) that a revision dropped by name.
+        revisions: The files of the revisions that ran.
+        direction: `upgrade` or `downgrade`.
     """
 
     touched: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     updated: set[tuple[str, str]] = field(default_factory=set)
     dropped_by_name: set[tuple[str, str]] = field(default_factory=set)
+    revisions: list[Path] = field(default_factory=list)
+    direction: str = "upgrade"
+
+    def on_purpose(self) -> frozenset[tuple[str, str]]:
+        """(trigger | index | view | constraint, name) that the revisions drop or make by name."""
+        return named_by(self.revisions, self.direction) | self.dropped_by_name
+
+    def note_revision(self, path: str, direction: str) -> None:
+        """Take in that a revision begins."""
+        self.revisions.append(Path(path))
+        self.direction = direction
 
     def note(self, action: int, first: str | None, second: str | None, trigger: str | None) -> None:
         """Take in one call of the authorizer.
