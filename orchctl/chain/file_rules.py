@@ -129,22 +129,6 @@ def _contradiction(file: RevisionFile, line: HeaderLine, name: str, right: str) 
     )
 
 
-def named_twice(chain: CheckedChain) -> Iterator[Finding]:
-    """C18: the same parent twice makes a merge of one."""
-    for file in chain.files:
-        for index, parent in enumerate(file.down_revisions):
-            if parent in file.down_revisions[:index]:
-                rest = tuple(dict.fromkeys(file.down_revisions))
-                yield Finding(
-                    "C18",
-                    "warning",
-                    f"The parent {parent!r} is named twice",
-                    suggestion=f"down_revision = {rest[0] if len(rest) == 1 else rest!r}",
-                    alembic="nothing: it takes the revision for a merge",
-                    **at(file, "down_revision", index),
-                )
-
-
 def at(file: RevisionFile, name: str, index: int = 0) -> dict[str, Any]:
     """Path, line, column and revision of a finding about a value in a file."""
     line, column = file.place(name, index) or (1, 1)

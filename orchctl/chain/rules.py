@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchctl.chain import file_rules, graph_rules
+from orchctl.chain import file_rules, graph_rules, id_rules, order_rules
 from orchctl.chain.checked import CheckedChain
 from orchctl.chain.findings import ChainReport, Finding
 from orchctl.chain.revision_file import RevisionFile
@@ -37,9 +37,13 @@ RULES = (
     Rule("C07", "A file cannot be read", file_rules.unreadable),
     Rule("C08", "A file does not say what it must, or says it in code", file_rules.unclear),
     Rule("C09", "A dependency is unknown or runs in a loop", graph_rules.dependencies),
+    Rule("C10", "A branch label is in use already", id_rules.labels_in_use),
+    Rule("C11", "An id has forbidden characters, or nearly is another", id_rules.unusable_ids),
     Rule("C12", "The docstring contradicts the code", file_rules.contradicted),
     Rule("C14", "There are no revisions", graph_rules.no_revisions),
-    Rule("C18", "A parent is named twice", file_rules.named_twice),
+    Rule("C17", "A revision is older than its parent", order_rules.dates_out_of_order),
+    Rule("C18", "A link that adds nothing, or runs in silence", order_rules.idle_links),
+    Rule("C19", "An id or label is reserved, or cannot be stored", id_rules.reserved_ids),
 )
 
 

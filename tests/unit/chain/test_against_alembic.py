@@ -60,6 +60,11 @@ FAULTS: dict[str, tuple[str, dict[str, str | bytes]]] = {
         "C09",
         {"b.py": text(depends="'c1'"), "c.py": text("'c1'", "'b1'")},
     ),
+    "label twice": ("C10", {"a.py": text("'a1'", "None", "'x'"), "b.py": text(labels="'x'")}),
+    "label twice in one": ("C10", {"b.py": text(labels="('x', 'x')")}),
+    "label equal to an id": ("C10", {"b.py": text(labels="'a1'")}),
+    "label equal to its own id": ("C10", {"b.py": text(labels="'b1'")}),
+    "forbidden characters": ("C11", {"b.py": text("'b@1-x'")}),
 }
 # What Alembic takes without a word although it cannot be right.
 SILENT: dict[str, tuple[str, dict[str, str | bytes]]] = {
@@ -76,6 +81,23 @@ SILENT: dict[str, tuple[str, dict[str, str | bytes]]] = {
         "C09",
         {"b.py": text(depends="'c1'"), "c.py": text("'c1'", "'b1'"), "d.py": text("'d1'", "'c1'")},
     ),
+    "ids alike but for case": ("C11", {"b.py": text("'A1'")}),
+    "ids alike up to 32": (
+        "C11",
+        {"b.py": text(f"'{'b' * 33}'"), "c.py": text(f"'{'b' * 32}c'", f"'{'b' * 33}'")},
+    ),
+    "dates": (
+        "C17",
+        {
+            "b.py": '"""x\n\nCreate Date: 2024-01-02 00:00:00\n"""\n' + text(),
+            "c.py": '"""x\n\nCreate Date: 2024-01-01 00:00:00\n"""\n' + text("'c1'", "'b1'"),
+        },
+    ),
+    "merge with an ancestor": ("C18", {"b.py": text(), "c.py": text("'c1'", "('a1', 'b1')")}),
+    "id of a symbol": ("C19", {"b.py": text("'heads'")}),
+    "id with a space": ("C19", {"b.py": text("'b 1'")}),
+    "id too long": ("C19", {"b.py": text(f"'{'b' * 33}'")}),
+    "label of a symbol": ("C19", {"b.py": text(labels="'base'")}),
     "parent twice": ("C18", {"b.py": text(down="('a1', 'a1')")}),
     "bases": ("C05", {"b.py": text(down="None"), "c.py": text("'c1'", "('a1', 'b1')")}),
     "a header": ("C12", {"b.py": '"""x\n\nRevises: z1\n"""\n' + text()}),
