@@ -30,6 +30,16 @@ class ChainPlace:
     sourceless: bool = False
     env_py: Path | None = None
 
+    @property
+    def lockfile(self) -> Path:
+        """Where `chain.lock` stands: in the script folder, above the revisions."""
+        from orchctl.chain.lockfile import NAME
+
+        if self.env_py is not None:
+            return self.env_py.parent / NAME
+        folder = self.locations[0]
+        return (folder.parent if folder.name == "versions" else folder) / NAME
+
     def read(self) -> tuple[RevisionFile, ...]:
         """Read its files, whole."""
         from orchctl.chain.read import read_files

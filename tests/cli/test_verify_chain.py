@@ -297,3 +297,36 @@ def test_a_long_chain(tmp_path: Path) -> None:
     done = run(tmp_path, "verify-chain", "versions")
     assert done.returncode == 1
     assert "r0 → r1499 → r1498 → r1497 → r1496 → … 1490 more …" in done.stdout
+
+
+def test_lock_and_frozen(project: Project) -> None:
+    assert project.orchctl("verify-chain", "--frozen").returncode == 3
+    done = project.orchctl("verify-chain", "--lock")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "migrations/chain.lock: 3 added (001, 002, 003)"
+    assert project.orchctl("verify-chain", "--frozen").returncode == 0
+    path = project.folder / "migrations/versions/002_more.py"
+    path.write_text(path.read_text().replace("pass", "op.execute('SELECT 1')", 1))
+    done = project.orchctl("verify-chain", "--frozen", "--format", "json", "--select", "C")
+    assert done.returncode == 1
+    (finding,) = data(done)["findings"]
+    assert (finding["rule"], finding["revision"]) == ("C13", "002")
+    locked = data(project.orchctl("verify-chain", "--lock", "--json"))["lock"]
+    assert locked == {
+        "path": "migrations/chain.lock",
+        "added": [],
+        "changed": ["002"],
+        "removed": [],
+    }
+
+
+def test_a_broken_chain_is_not_locked(project: Project) -> None:
+    break_parent(project)
+    done = project.orchctl("verify-chain", "--lock")
+    assert done.returncode == 5
+    assert "A broken chain is not locked" in done.stderr
+    assert not (project.folder / "migrations/chain.lock").exists()
+
+
+def test_lock_and_frozen_exclude_each_other(project: Project) -> None:
+    assert project.orchctl("verify-chain", "--lock", "--frozen").returncode == 2

@@ -1,0 +1,102 @@
+"""How a check of the chain looks on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from orchctl.chain.findings import ChainReport, Finding
+    from orchctl.chain.fix import Edit
+    from orchctl.chain.lockfile import LockChange
+    from orchctl.output import Output
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def draw_report(
+    output: Output, report: ChainReport, edits: Sequence[Edit], folder: Path, *, applied: bool
+) -> None:
+    """Show what was found, and what `--fix` changed or would change.
+
+    Args:
+        output: Where to.
+        report: What was found.
+        edits: What `--fix` has for it.
+        folder: Paths below it are shown relative to it.
+        applied: Whether the edits are in the files.
+    """
+    from orchctl.chain.findings import shown_path
+
+    for edit in edits:
+        shown = shown_path(edit.path, folder)
+        if applied:
+            for finding in edit.findings:
+                told = f"{shown}:{finding.line}: {finding.rule} mended"
+                output.line(_printable(told), "green")
+        output.raw("".join(map(_printable, edit.diff(shown).splitlines(keepends=True))))
+    for finding in report.findings:
+        _draw_finding(output, finding, folder)
+    output.line(_printable(_summary(report)))
+    mendable = sum(finding.replacement is not None for finding in report.findings)
+    if mendable and not edits:
+        output.note(f"orchctl verify-chain --fix mends {mendable} of them")
+
+
+def draw_lock(output: Output, path: str, change: LockChange) -> None:
+    """Show what writing the lockfile changed."""
+    parts = [
+        f"{len(ids)} {what} ({', '.join(ids[:5])}{', …' if len(ids) > 5 else ''})"
+        for what, ids in (
+            ("added", change.added),
+            ("changed", change.changed),
+            ("removed", change.removed),
+        )
+        if ids
+    ]
+    output.line(_printable(f"{path}: {', '.join(parts) or 'as it was'}"), "green")
+
+
+def _draw_finding(output: Output, finding: Finding, folder: Path) -> None:
+    from orchctl.chain.findings import shown_path
+    from orchctl.chain.source import read_line
+
+    where = shown_path(finding.path, folder) + ":" if finding.path else ""
+    where += f"{finding.line}: " if finding.path and finding.line else " " if where else ""
+    told = f"{where}{finding.rule} {finding.severity}: {finding.message}"
+    output.line(_printable(told), _COLOURS[finding.severity])
+    line = read_line(finding.path, finding.line) if finding.path and finding.line else None
+    if line and line.strip():
+        output.line(f"    {_printable(line.strip())}")
+    if finding.alembic:
+        output.line(_printable(f"    Alembic: {finding.alembic}"), "dim")
+    if finding.suggestion:
+        output.line(_printable(f"    suggestion: {finding.suggestion}"))
+
+
+def _printable(text: str) -> str:
+    """Without what would make a terminal do something: the text comes from anybody's files."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\t\n" else ascii(one)[1:-1] for one in text)
+
+
+def _summary(report: ChainReport) -> str:
+    count = len(report.revisions)
+    parts = [_counted(count, "revision"), _counted(len(report.heads), "head")]
+    if report.heads:
+        more = ", …" if len(report.heads) > 5 else ""
+        parts[-1] += f" ({', '.join(report.heads[:5])}{more})"
+    severities = [finding.severity for finding in report.findings]
+    found = [
+        _counted(severities.count(severity), severity)
+        for severity in ("error", "warning", "note")
+        if severity in severities
+    ]
+    return ", ".join([*parts, *(found or ["no findings"])])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
