@@ -25,6 +25,7 @@ class RuleTitle:
 # Found elsewhere than by looking at the files of a chain.
 _OTHER = (
     RuleTitle("C13", "A locked revision was changed afterwards"),
+    RuleTitle("C15", "Two branches are sound, and broken once merged"),
     RuleTitle("C16", "A database's stamp does not fit the chain"),
     RuleTitle("I01", "An ignore comment lacks its rule or its reason"),
     RuleTitle("I02", "An ignore comment ignores nothing"),

@@ -1,4 +1,4 @@
-"""Rules about what single files say: C01, C06, C07, C08, C12, C18."""
+"""Rules about what single files say: C01, C06, C07, C08, C12."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def _missing_parent(
         message,
         suggestion=_parent_instead(chain, file, parent),
         alembic=f"KeyError: {parent!r}",
+        missing=parent,
         **at(file, "down_revision", index),
     )
 

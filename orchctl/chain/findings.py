@@ -34,6 +34,7 @@ class Finding:
         suggestion: What to write instead: for a wrong id the right one, otherwise a sentence.
         alembic: What Alembic itself says in this case.
         replacement: The edit that mends it, where there is one that cannot be wrong.
+        missing: The id that is named and not there, where it is about one.
     """
 
     rule: str
@@ -46,6 +47,7 @@ class Finding:
     suggestion: str | None = None
     alembic: str | None = None
     replacement: Replacement | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,11 @@ def revision_paths(
                 yield Path(path)
 
 
+def is_revision_name(name: str) -> bool:
+    """Whether Alembic takes a file of this name for a revision."""
+    return _SOURCES.match(name) is not None
+
+
 def _folders(location: Path, recursive: bool) -> Iterator[str]:
     root = os.path.realpath(location)
     if not _is_folder(root):

@@ -29,6 +29,20 @@ def about_lockfile(place: ChainPlace, files: Sequence[RevisionFile]) -> list[Fin
     return list(frozen(Graph.of(files), place.lockfile, read_lock(place.lockfile)))
 
 
+def about_merge(place: ChainPlace, files: Sequence[RevisionFile], ref: str) -> list[Finding]:
+    """C15: what breaks once this tree is merged with another branch.
+
+    Raises:
+        UsageError: No git, no repository, no such branch, nothing in common with it.
+    """
+    from orchctl.chain.git import Repository
+    from orchctl.chain.merged import broken_once_merged, merged_chain
+
+    repository = Repository.of(place.locations[0])
+    merged = merged_chain(repository, place, files, ref)
+    return list(broken_once_merged(repository, place, files, merged, ref))
+
+
 def write_lockfile(place: ChainPlace, files: Sequence[RevisionFile]) -> tuple[Path, LockChange]:
     """Lock the chain as it is.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +54,10 @@ def verify_chain(
     ignore: Annotated[
         str | None, typer.Option(metavar="RULES", help="Not these rules; commas between.")
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Check the tree as it will be once merged into REF."),
+    ] = None,
     lock: Annotated[
         bool, typer.Option("--lock", help="Write chain.lock: what every revision now is.")
     ] = False,
@@ -75,7 +80,13 @@ def verify_chain(
     from orchctl.chain.findings import report_data, shown_path
     from orchctl.chain.project import find_chain
     from orchctl.chain.selection import select as selection_of
-    from orchctl.cli.chain_findings import about_databases, about_lockfile, write_lockfile
+    from orchctl.chain.vanished import with_history
+    from orchctl.cli.chain_findings import (
+        about_databases,
+        about_lockfile,
+        about_merge,
+        write_lockfile,
+    )
     from orchctl.cli.chain_text import draw_lock, draw_report
 
     settings, output = invocation.settings, invocation.output
@@ -95,7 +106,10 @@ def verify_chain(
     more = about_databases(db or (), place, examination.files, settings)
     if frozen:
         more += about_lockfile(place, examination.files)
+    if base:
+        more += about_merge(place, examination.files, base)
     report = check(place, examination, selection, more)
+    report = replace(report, findings=tuple(with_history(report.findings, place)))
     data = report_data(report, settings.folder)
     if fix:
         data["edits"] = [_edit_data(edit, settings.folder, applied=not dry_run) for edit in edits]

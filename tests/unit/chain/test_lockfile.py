@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from orchctl.chain.parse import parse
 from orchctl.chain.read import read_files
 from orchctl.errors import ConfigurationError
 from tests.support.chains import Link, sound_chains, write
+from tests.support.repositories import GitRepository
 
 CODE = '''"""Users.
 
@@ -168,24 +168,14 @@ def test_what_is_no_lockfile_is_one_line(tmp_path: Path, text: str | bytes) -> N
 
 
 def test_two_branches_that_add_a_head_conflict_in_git(tmp_path: Path) -> None:
-    def git(*words: str) -> subprocess.CompletedProcess[str]:
-        identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
-        return subprocess.run(
-            ["git", *identity, *words], cwd=tmp_path, capture_output=True, text=True
-        )
-
-    def branch(name: str, link: Link) -> None:
-        git("checkout", "-q", "-b", name, "main")
-        locked(tmp_path, Link("001"), Link("002", ("001",)), link)
-        git("add", ".")
-        git("commit", "-q", "-m", name)
-
-    git("init", "-q", "-b", "main")
-    locked(tmp_path, Link("001"), Link("002", ("001",)))
-    git("add", ".")
-    git("commit", "-q", "-m", "two revisions")
-    branch("one", Link("00a", ("002",)))
-    branch("other", Link("00b", ("002",)))
-    merged = git("merge", "one")
+    repository = GitRepository.make(tmp_path)
+    first = [Link("001"), Link("002", ("001",))]
+    locked(tmp_path, *first)
+    repository.commit("two revisions")
+    for name, link in (("one", Link("00a", ("002",))), ("other", Link("00b", ("002",)))):
+        repository.branch(name)
+        locked(tmp_path, *first, link)
+        repository.commit(name)
+    merged = repository.git("merge", "one", check=False)
     assert merged.returncode == 1
     assert "CONFLICT (content): Merge conflict in chain.lock" in merged.stdout

@@ -1,0 +1,147 @@
+"""The chain as it will be once merged into another branch (C15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from orchctl.chain.findings import Finding
+from orchctl.chain.git import Repository
+from orchctl.chain.graph import Graph
+from orchctl.chain.parse import parse
+from orchctl.chain.project import ChainPlace
+from orchctl.chain.read import is_revision_name
+from orchctl.chain.revision_file import RevisionFile
+from orchctl.chain.rules import verify
+
+
+@dataclass(frozen=True)
+class MergedChain:
+    """Two branches' revision files, put together as git would.
+
+    Attributes:
+        files: The files, those of the work tree first.
+        commits: For a file, the commit to ask who brought it in: the other branch's for what only
+            it has, else the present one.
+        both: Paths that both sides changed, each its own way; ours is in `files`.
+    """
+
+    files: tuple[RevisionFile, ...]
+    commits: Mapping[Path, str]
+    both: tuple[str, ...]
+
+
+def merged_chain(
+    repository: Repository, place: ChainPlace, files: Sequence[RevisionFile], ref: str
+) -> MergedChain:
+    """Put the work tree's revision files and another branch's together, file by file.
+
+    What one side alone changed since the commit they have in common is taken from that side.
+
+    Args:
+        repository: Where they are.
+        place: The chain's folders.
+        files: The work tree's files, commits or not.
+        ref: The branch that is merged into.
+
+    Raises:
+        UsageError: No such commit, or none in common.
+    """
+    theirs_at = repository.commit(ref)
+    base_at = repository.merge_base(theirs_at, "HEAD")
+    folders = [found for one in place.locations if (found := repository.path_of(one)) is not None]
+    mine = {found: file for file in files if (found := repository.path_of(file.path))}
+    ours = repository.object_ids(list(mine))
+    theirs = _revisions(repository.tree(theirs_at, folders), folders, recursive=place.recursive)
+    base = repository.tree(base_at, folders)
+    taken, both = [], []
+    for path, id_ in theirs.items():
+        if ours.get(path) == base.get(path) != id_:
+            taken.append(path)
+        elif id_ not in (base.get(path), ours.get(path)):
+            both.append(path)
+    gone = {path for path in ours if path not in theirs and ours[path] == base.get(path)}
+    contents = repository.contents(theirs[path] for path in taken)
+    kept = [file for path, file in mine.items() if path not in gone and path not in taken]
+    kept += [file for file in files if repository.path_of(file.path) is None]
+    other = [parse(repository.folder / path, contents[theirs[path]]) for path in taken]
+    commits = {file.path: "HEAD" for file in kept} | {file.path: theirs_at for file in other}
+    return MergedChain((*kept, *other), commits, tuple(both))
+
+
+def _revisions(
+    tree: Mapping[str, str], folders: Sequence[str], *, recursive: bool
+) -> dict[str, str]:
+    return {
+        path: id_
+        for path, id_ in tree.items()
+        if is_revision_name(PurePosixPath(path).name)
+        and (recursive or str(PurePosixPath(path).parent) in folders)
+    }
+
+
+def broken_once_merged(
+    repository: Repository,
+    place: ChainPlace,
+    files: Sequence[RevisionFile],
+    merged: MergedChain,
+    ref: str,
+) -> Iterator[Finding]:
+    """C15: what is an error in the merged tree and none in this one.
+
+    Args:
+        repository: Where they are.
+        place: The chain's folders.
+        files: This side's files.
+        merged: Both sides' files.
+        ref: The name of the other side, for messages.
+    """
+    own = {_key(one) for one in verify(files, place.locations).findings}
+    graph = Graph.of(merged.files)
+    for finding in verify(merged.files, place.locations).findings:
+        if finding.severity == "error" and _key(finding) not in own:
+            yield _told(repository, merged, graph, finding, ref)
+    for path in merged.both:
+        yield Finding(
+            "C15",
+            "warning",
+            f"Changed here and in {ref}, each its own way: git will stop at it",
+            path=repository.folder / path,
+            line=1,
+            column=1,
+            suggestion=f"git merge {ref}, and settle it there",
+            alembic="nothing before the merge",
+        )
+
+
+def _key(finding: Finding) -> tuple[str, str, str | None]:
+    return finding.rule, finding.message, finding.revision
+
+
+def _told(
+    repository: Repository, merged: MergedChain, graph: Graph, finding: Finding, ref: str
+) -> Finding:
+    def origin(id_: str) -> str:
+        file = graph.revisions[id_]
+        path = repository.path_of(file.path)
+        commit = repository.last_change(merged.commits[file.path], path) if path else None
+        return f"{id_} in {file.path.name}, {commit or 'not committed yet'}"
+
+    message, suggestion = finding.message, finding.suggestion
+    if finding.rule == "C04":
+        message = f"{len(graph.heads)} heads: {'; '.join(map(origin, graph.heads[:5]))}"
+        suggestion = f"After the merge: orchctl merge {' '.join(graph.heads)} -m '…'"
+    elif finding.revision in graph.revisions:
+        message += f" ({origin(finding.revision)})"
+    return Finding(
+        "C15",
+        "error",
+        f"Once merged with {ref}: {finding.rule}, {message}",
+        path=finding.path,
+        line=finding.line,
+        column=finding.column,
+        revision=finding.revision,
+        suggestion=suggestion,
+        alembic=finding.alembic,
+    )
