@@ -25,10 +25,9 @@ def labels_in_use(chain: CheckedChain) -> Iterator[Finding]:
     for file in ids.values():
         for index, label in enumerate(file.branch_labels):
             if label in ids:
-                told, taken = f"The branch label {label!r} is also a revision's id", label
+                told = f"The branch label {label!r} is also a revision's id"
             elif label in carriers:
-                taken = carriers[label]
-                told = f"The branch label {label!r} is already that of {taken!r}"
+                told = f"The branch label {label!r} is already that of {carriers[label]!r}"
             else:
                 carriers[label] = file.revision or ""
                 continue
@@ -37,8 +36,8 @@ def labels_in_use(chain: CheckedChain) -> Iterator[Finding]:
                 "error",
                 told,
                 suggestion="Give the branch another label",
-                alembic=f"Branch name '{label}' in revision {file.revision} already used by "
-                f"revision {taken}",
+                # Which of the two it names changes from run to run.
+                alembic=f"Branch name '{label}' in revision … already used by revision …",
                 **at(file, "branch_labels", index),
             )
 
