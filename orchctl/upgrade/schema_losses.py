@@ -104,6 +104,7 @@ class SchemaBefore:
             for one in compare(self._schema, after, ignore=frozenset(ignore))
             if one.table.lower() in rebuilt
             and not _meant(one, on_purpose)
+            and not _new_key(one, self._schema)
             and _weaker(one, columns.get(one.table.lower(), set()), integers)
         ]
         triggers = {
@@ -135,6 +136,14 @@ def _meant(one: SchemaDifference, on_purpose: Named) -> bool:
     return any(
         match and ("constraint", match[1].strip('"').lower()) in on_purpose for match in constraints
     )
+
+
+def _new_key(one: SchemaDifference, before: Schema) -> bool:
+    """Whether the table got its INTEGER PRIMARY KEY as a column that it didn't have."""
+    if one.kind != "rowid-alias" or one.before is not None:
+        return False
+    names = (names for table, names in before.columns.items() if table.lower() == one.table.lower())
+    return one.name.strip('"').lower() not in {name.lower() for name in next(names, ())}
 
 
 def _weaker(

@@ -85,6 +85,19 @@ def test_h13_what_cannot_be_put_back_stops_the_run(
     assert project.orchctl("upgrade", "--allow-loss", table).returncode == 0
 
 
+def test_h13_a_primary_key_in_a_new_column_is_no_loss(tmp_path: Path) -> None:
+    """Dagster's d9092588866f gives tables without a primary key one."""
+    project = _project(tmp_path)
+    execute(project.database, "CREATE TABLE kvs (key TEXT NOT NULL, value TEXT);")
+    execute(project.database, "INSERT INTO kvs VALUES ('cursor', '17')")
+    key = 'sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)'
+    body = f'with op.batch_alter_table("kvs", recreate="always") as b:\n    b.add_column({key})'
+    project.add("002", body)
+    done = project.orchctl("upgrade")
+    assert done.returncode == 0, done.stderr
+    assert query(project.database, "SELECT * FROM kvs") == [("cursor", "17", 1)]
+
+
 def test_h13_a_dropped_column_that_takes_a_unique_with_it_is_told(tmp_path: Path) -> None:
     project = _project(tmp_path)
     project.add("002", 'with op.batch_alter_table("k") as batch:\n    batch.drop_column("b")')
