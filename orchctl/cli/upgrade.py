@@ -180,7 +180,7 @@ def _nothing_to_do(invocation: Invocation, file: Path, heads: tuple[str, ...]) -
 
     if (killed := settle_killed_run(invocation.settings, file, heads)) is not None:
         invocation.output.warning(killed.told)
-    data = _object(file, heads, heads, [], None, 0.0)
+    data = _object(file, heads, heads, [], None, 0.0) | {"deferred_commits": 0, "put_back": []}
     where = _joined(heads) or "base"
     invocation.output.result(
         data,
@@ -197,7 +197,11 @@ def report_object(report: RunReport) -> dict[str, Any]:
         else None
     )
     revisions = [revision for revision, _ in report.revisions]
-    return _object(report.database, report.before, report.after, revisions, told, report.seconds)
+    return {
+        **_object(report.database, report.before, report.after, revisions, told, report.seconds),
+        "deferred_commits": report.deferred_commits,
+        "put_back": list(report.put_back),
+    }
 
 
 def _object(

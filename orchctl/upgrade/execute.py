@@ -65,6 +65,7 @@ class RunReport:
         deferred_commits: Commits inside revisions that were put off to the end.
         proof: What the proof found; None when nothing ran, or there was nothing before.
         proof_level: full, keys, counts or off.
+        put_back: What table rebuilds had dropped and the run created again: `index ix`, …
     """
 
     direction: str
@@ -77,6 +78,7 @@ class RunReport:
     deferred_commits: int = 0
     proof: RowProof | None = None
     proof_level: str = "off"
+    put_back: tuple[str, ...] = ()
 
 
 def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunReport:
@@ -298,6 +300,7 @@ class _Run:
             deferred_commits=outcome.deferred_commits,
             proof=self._kept.proof if self._kept else None,
             proof_level=self._kept.level if self._kept else "off",
+            put_back=self._kept.put_back if self._kept else (),
         )
 
     def _nothing_done(self) -> RunReport:
