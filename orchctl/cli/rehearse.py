@@ -33,6 +33,10 @@ def rehearse(
         list[str] | None,
         typer.Option(metavar="TABLE[.COLUMN]", help="Loss of this data is meant; repeatable."),
     ] = None,
+    unsafe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REV", help="Run this revision outside the transaction; repeatable."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The upgrade on a copy of the real data; the live file is not touched."""
@@ -43,7 +47,9 @@ def rehearse(
     settings = invocation.settings
     database = verified_database(settings)
     file = database.require_file("rehearse")
-    plan = plan_run(settings, "upgrade", revision, file, database.version_table)
+    plan = plan_run(
+        settings, "upgrade", revision, file, database.version_table, unsafe=unsafe or ()
+    )
     if not plan.steps and not run:
         return _nothing_to_rehearse(invocation, plan)
     trips = _round_trips(invocation, plan) if round_trip else None

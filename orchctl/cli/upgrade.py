@@ -11,6 +11,7 @@ from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
 from orchctl.output import bytes_text, path_text, seconds_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from orchctl.upgrade.execute import RunReport
@@ -28,6 +29,13 @@ Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of runni
 AllowLoss = Annotated[
     list[str] | None,
     typer.Option(metavar="TABLE[.COLUMN]", help="Loss of this data is meant; repeatable."),
+]
+Unsafe = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REV",
+        help="Run this revision outside the transaction; needs the snapshot; repeatable.",
+    ),
 ]
 Proof = Annotated[
     str | None, typer.Option(help="How closely rows are compared: full, keys, counts, off.")
@@ -53,6 +61,7 @@ def upgrade(
     sql: Sql = False,
     allow_loss: AllowLoss = None,
     proof: Proof = None,
+    unsafe: Unsafe = None,
     lock_timeout: LockTimeout = None,
     as_json: Json = False,
 ) -> None:
@@ -72,7 +81,7 @@ def upgrade(
 
     if there := already_there(invocation.settings, revision):
         return _nothing_to_do(invocation, *there)
-    return run_plan(invocation, "upgrade", revision, dry_run=dry_run, yes=True)
+    return run_plan(invocation, "upgrade", revision, dry_run=dry_run, yes=True, unsafe=unsafe or ())
 
 
 def downgrade(
@@ -84,6 +93,7 @@ def downgrade(
     sql: Sql = False,
     allow_loss: AllowLoss = None,
     proof: Proof = None,
+    unsafe: Unsafe = None,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
     as_json: Json = False,
@@ -100,11 +110,19 @@ def downgrade(
     )
     if sql:
         return _print_sql(invocation, "downgrade", revision)
-    return run_plan(invocation, "downgrade", revision, dry_run=dry_run, yes=yes)
+    return run_plan(
+        invocation, "downgrade", revision, dry_run=dry_run, yes=yes, unsafe=unsafe or ()
+    )
 
 
 def run_plan(
-    invocation: Invocation, direction: str, revision: str, *, dry_run: bool, yes: bool
+    invocation: Invocation,
+    direction: str,
+    revision: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+    unsafe: Sequence[str] = (),
 ) -> None:
     """Plan a run, and show the plan or execute it.
 
@@ -114,6 +132,7 @@ def run_plan(
         revision: The target in Alembic's notation.
         dry_run: Only show the plan.
         yes: Don't ask before steps that drop data.
+        unsafe: Revisions that run outside the transaction, as typed.
     """
     from orchctl.upgrade.plan import plan_run
     from orchctl.upgrade.target import find_database, verified_database
@@ -122,7 +141,13 @@ def run_plan(
     database = find_database(settings)
     if database.file is None:
         return _run_elsewhere(invocation, direction, revision, dry_run=dry_run)
-    plan = plan_run(settings, direction, revision, database.file, database.version_table)
+    _after_a_killed_run(invocation, database.file, database.version_table, dry_run=dry_run)
+    plan = plan_run(
+        settings, direction, revision, database.file, database.version_table, unsafe=unsafe
+    )
+    for name in plan.unsafe:
+        if name not in plan.outside:
+            invocation.output.warning(f"--unsafe {name}: nothing to do for it in this run")
     if dry_run or not plan.steps:
         verified_database(settings)
     if dry_run:
@@ -139,6 +164,28 @@ def run_plan(
     return invocation.output.result(
         report_object(report), lambda: invocation.output.line(_summary(report))
     )
+
+
+def _after_a_killed_run(
+    invocation: Invocation, file: Path, version_table: str, *, dry_run: bool
+) -> None:
+    """Where an unsafe run was killed: its snapshot back, or, in a dry run, a word about it."""
+    from orchctl.upgrade.mark import find_mark
+    from orchctl.upgrade.plan import snapshot_directory
+
+    directory = snapshot_directory(invocation.settings, file)
+    mark = find_mark(directory, file)
+    if mark is None:
+        return None
+    from orchctl.upgrade.unsafe_restore import put_back_killed
+
+    if dry_run:
+        return invocation.output.warning(
+            f"{mark.told}, or is at it; unless it ends well, snapshot {mark.snapshot} is put "
+            "back first"
+        )
+    ears = listener(invocation.output)
+    return put_back_killed(invocation.settings, file, directory, version_table, ears)
 
 
 def _agreed(invocation: Invocation, plan: UpgradePlan) -> bool:
@@ -235,6 +282,7 @@ def _plan_object(plan: UpgradePlan) -> dict[str, Any]:
             {"revision": step.revision, "message": step.message, "path": str(step.path)}
             for step in plan.steps
         ],
+        "unsafe": list(plan.outside),
         "backup": plan.backup,
         "snapshot_directory": str(plan.snapshot_directory),
     }
@@ -252,7 +300,8 @@ def _draw_plan(invocation: Invocation, plan: UpgradePlan) -> None:
             f"  snapshot ({bytes_text(plan.size)}) into {path_text(plan.snapshot_directory)}"
         )
     for step in plan.steps:
-        output.line(f"  {plan.direction} {step.revision}  {step.message}")
+        outside = "  (outside the transaction)" if step.revision in plan.outside else ""
+        output.line(f"  {plan.direction} {step.revision}  {step.message}{outside}")
     output.line("Nothing was written.", "dim")
 
 

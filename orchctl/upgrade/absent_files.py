@@ -52,7 +52,7 @@ class AbsentFiles:
     ) -> Any:
         """SQLAlchemy's hook: a connection to use instead, or None to go on as ever."""
         name = arguments[0] if arguments and dialect.name == "sqlite" else ""
-        file = _file(str(name), uri=bool(keywords.get("uri")))
+        file = file_behind(str(name), uri=bool(keywords.get("uri")))
         if file is None or os.path.lexists(file) or os.path.realpath(file) in self._but:
             return None
         connection = dialect.connect(":memory:", **keywords)
@@ -60,7 +60,7 @@ class AbsentFiles:
         return connection
 
 
-def _file(name: str, *, uri: bool) -> Path | None:
+def file_behind(name: str, *, uri: bool) -> Path | None:
     """The file behind what SQLite is asked to open; None for a database in memory."""
     if uri and name.startswith("file:"):
         from urllib.parse import unquote, urlsplit

@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchctl.snapshots.catalog import default_directory
+from orchctl.upgrade.mark import find_mark
 from orchctl.upgrade.patience import STEP, patiently
 from orchctl.upgrade.target import find_database
 
@@ -46,6 +48,9 @@ def already_there(settings: Settings, revision: str) -> tuple[Path, tuple[str, .
     if graph is None or not graph.heads or (revision == "head" and len(graph.heads) != 1):
         return None
     file, table = database.file, database.version_table
+    directory = settings.snapshot_directory or default_directory(file)
+    if find_mark(directory, file) is not None:  # a killed run: its stamp proves nothing
+        return None
     heads = patiently(lambda: heads_of(file, table, timeout=STEP), settings.lock_timeout)
     return (file, heads) if set(heads) == set(graph.effective_heads) else None
 

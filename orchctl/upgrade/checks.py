@@ -80,6 +80,8 @@ def space_asked(plan: UpgradePlan) -> tuple[SpaceAsked, ...]:
     """How much room a run asks for before it begins, by file system."""
     # The WAL or rollback journal of a run can grow to the size of the database.
     needed, beside = plan.size + _MARGIN, plan.database.parent
+    if plan.outside:  # VACUUM's own copy; and the present is kept before the snapshot goes back
+        needed += 2 * plan.size
     snapshots = plan.snapshot_directory
     place = next(folder for folder in (snapshots, *snapshots.parents) if folder.is_dir())
     if not plan.backup:

@@ -22,18 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from orchctl.upgrade.cursor import GuardedCursor
-from orchctl.upgrade.statements import Kind, classify, dropped_object, is_several
+from orchctl.upgrade.statements import REFUSED, Kind, classify, dropped_object, is_several
 from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
 # Virtual-machine steps between two looks at whether one long statement shall go on.
 _STOP_STEPS = 500_000
+_ENDING = (sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
 
 
 class State(Enum):
     """Where the transaction stands."""
 
     OPEN = "open"
+    OUTSIDE = "outside"  # between two transactions: an unsafe revision runs in autocommit
     COMMITTED = "committed"
     ROLLED_BACK = "rolled back"
 
@@ -48,7 +50,8 @@ class GuardedConnection:
     Args:
         real: The connection below; in autocommit mode, the transaction already begun.
         refuse: Called with the kind and the text of a statement that cannot be part of one
-            transaction; raises, or returns to let it pass unexecuted.
+            transaction; raises, or returns to let it pass unexecuted. Outside the transaction it is
+            executed then.
         on_close: Called when the connection is closed while the transaction is open; True keeps
             the real one open until the transaction is finished.
         stopped: Whether somebody asked for an end: no statement begins then, and a running one
@@ -94,7 +97,7 @@ class GuardedConnection:
         set_(self, "_stays", False)
         _on_driver(real, "set_authorizer", self._authorize)
         _on_driver(real, "set_progress_handler", self._break_off, _STOP_STEPS)
-        self._control(f"SAVEPOINT {_SAVEPOINT}")
+        self.control(f"SAVEPOINT {_SAVEPOINT}")
 
     real: Any
     state: State
@@ -122,7 +125,7 @@ class GuardedConnection:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).__annotations__:
             object.__setattr__(self, name, value)
-        elif name not in ("isolation_level", "autocommit") or self.state is not State.OPEN:
+        elif name not in ("isolation_level", "autocommit") or not self.active:
             # Setting isolation_level or autocommit inside a transaction commits it.
             setattr(self.real, name, value)
 
@@ -147,15 +150,19 @@ class GuardedConnection:
         if self.state is State.OPEN:
             self.fasten()
             self.deferred_commits += 1
+        elif self.state is State.OUTSIDE and self.in_transaction:
+            self.control("COMMIT")
 
     def rollback(self) -> None:
         """Back to the last commit of the revision (or the beginning)."""
         if self.state is State.OPEN and self.in_transaction:
-            self._control(f"ROLLBACK TO {_SAVEPOINT}")
+            self.control(f"ROLLBACK TO {_SAVEPOINT}")
+        elif self.state is State.OUTSIDE and self.in_transaction:
+            self.control("ROLLBACK")
 
     def close(self) -> None:
         """Close, once the transaction is finished."""
-        if self.state is State.OPEN and self._on_close():
+        if self.active and self._on_close():
             self._close_wanted = True
         else:
             self._really_close()
@@ -182,6 +189,11 @@ class GuardedConnection:
     # -- what the transaction calls -----------------------------------------------------------
 
     @property
+    def active(self) -> bool:
+        """Whether the run still goes on with this connection."""
+        return self.state in (State.OPEN, State.OUTSIDE)
+
+    @property
     def in_transaction(self) -> bool:
         """Whether the real connection is inside a transaction."""
         return bool(driver(self.real).in_transaction)
@@ -194,17 +206,17 @@ class GuardedConnection:
                 back by SQLite.
             BaseException: It was broken off: `in_doubt`.
         """
-        if self.state is not State.OPEN:
+        if not self.active:
             return
         if keep:
             self._commit()
         elif self.in_doubt:
             # Another thread may still be at the COMMIT: this waits for it, whatever it says.
             with contextlib.suppress(sqlite3.Error):
-                self._control("ROLLBACK")
+                self.control("ROLLBACK")
         elif self.in_transaction:
             self._given_up = True  # a statement may still be running, in another thread
-            self._control("ROLLBACK")
+            self.control("ROLLBACK")
         self.state = State.COMMITTED if keep else State.ROLLED_BACK
         _on_driver(self.real, "set_authorizer", None)
         _on_driver(self.real, "set_progress_handler", None, 0)
@@ -221,6 +233,31 @@ class GuardedConnection:
         if self._close_wanted and self.state is not State.OPEN:
             self._really_close()
 
+    def step_out(self) -> None:
+        """Commit what was done so far; what follows runs in autocommit mode.
+
+        Raises:
+            sqlite3.Error, BaseException: As `finish`.
+        """
+        self._commit()
+        self.state = State.OUTSIDE
+        self.detach_others()
+
+    def step_in(self) -> None:
+        """Go on inside a transaction that was just begun on the real connection."""
+        self.state = State.OPEN
+        self._keys_off = False
+        self.writes.unseen = True
+        self.control(f"SAVEPOINT {_SAVEPOINT}")
+
+    def detach_others(self) -> None:
+        """Detach every attached database; to be called outside a transaction."""
+        cursor = self.real.execute("SELECT name FROM pragma_database_list WHERE seq > 1")
+        names = [row[0] for row in cursor.fetchall()]
+        cursor.close()
+        for name in names:
+            self.control(f"DETACH {_literal(name)}")
+
     def is_at_work_elsewhere(self) -> bool:
         """Whether another thread, which made the connection, may be using it right now."""
         # Not Thread.is_alive(): a join() that Ctrl-C broke off makes it lie.
@@ -233,7 +270,7 @@ class GuardedConnection:
     def _commit(self) -> None:
         self.require_transaction()
         try:
-            self._control("COMMIT")
+            self.control("COMMIT")
         except sqlite3.Error:
             raise
         except BaseException:
@@ -258,6 +295,8 @@ class GuardedConnection:
         """
         if self._break_off():
             raise KeyboardInterrupt
+        if self.state is State.OUTSIDE:
+            return self._outside(sql, lenient=lenient)
         if self.state is not State.OPEN:
             raise TransactionLostError("the upgrade's transaction is already over")
         self.require_transaction()
@@ -271,6 +310,22 @@ class GuardedConnection:
             raise sqlite3.ProgrammingError("You can only execute one statement at a time.")
         self._instead(kind, sql, lenient=lenient)
         return False
+
+    def _outside(self, sql: str, *, lenient: bool) -> bool:
+        """As `before_statement`, for an unsafe revision: nearly all may pass."""
+        kind = classify(sql)
+        self.statement = sql
+        if kind in REFUSED:
+            if lenient:
+                return False
+            self._refuse(kind, sql)
+        elif kind in (Kind.COMMIT, Kind.ROLLBACK) and not is_several(sql):
+            # With nothing begun SQLite would complain; a revision that leaves SQLAlchemy's
+            # transaction with op.execute("COMMIT") never began one.
+            return self.in_transaction
+        elif (dropped := dropped_object(sql)) is not None:
+            self.writes.dropped_by_name.add(dropped)
+        return True
 
     def _instead(self, kind: Kind, sql: str, *, lenient: bool) -> None:
         """What a statement about the transaction does here."""
@@ -288,8 +343,8 @@ class GuardedConnection:
     def fasten(self) -> None:
         """Put what was done so far out of the reach of later rollbacks of env.py."""
         self.require_transaction()
-        self._control(f"RELEASE {_SAVEPOINT}")
-        self._control(f"SAVEPOINT {_SAVEPOINT}")
+        self.control(f"RELEASE {_SAVEPOINT}")
+        self.control(f"SAVEPOINT {_SAVEPOINT}")
 
     def attach(self, file: Path, schema: str) -> None:
         """Attach another database file for reading, which revisions themselves may not.
@@ -298,7 +353,7 @@ class GuardedConnection:
             file: The file; attached read-only in effect: nothing here writes to it.
             schema: The name to attach it under.
         """
-        self._control(f"ATTACH {_literal(str(file))} AS {schema}")
+        self.control(f"ATTACH {_literal(str(file))} AS {schema}")
 
     def require_transaction(self) -> None:
         """Make sure that the transaction is there.
@@ -310,7 +365,8 @@ class GuardedConnection:
         if not self.in_transaction:
             raise TransactionLostError("SQLite rolled the upgrade's transaction back")
 
-    def _control(self, sql: str) -> None:
+    def control(self, sql: str) -> None:
+        """Execute a statement of orchctl's own, which the authorizer lets pass."""
         self._own = True
         try:
             self.real.execute(sql).close()
@@ -327,48 +383,11 @@ class GuardedConnection:
     ) -> int:
         if self._own:
             return sqlite3.SQLITE_OK
+        # Also outside the transaction: what is seen, the proof need not guess.
         self.writes.note(action, first, second, trigger)
-        if action in (sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
+        if action in _ENDING and self.state is not State.OUTSIDE:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
-
-
-class SharedConnection:
-    """The guarded connection again, for whoever asks the same engine for a second one.
-
-    A revision that goes through `op.get_bind().engine` (JupyterHub's 651f5419b74d does) would get a
-    connection that can't see what this run has done, or waits for its lock for ever. Its rollback
-    and close are SQLAlchemy's housekeeping, and mean nothing here.
-    """
-
-    def __init__(self, guard: GuardedConnection) -> None:
-        object.__setattr__(self, "_guard", guard)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._guard, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._guard, name, value)
-
-    def cursor(self, *args: Any, **keywords: Any) -> GuardedCursor:
-        """A cursor on the guarded connection.
-
-        The application's connect events run on it (`PRAGMA foreign_keys=ON`, journal_mode): they
-        mean a connection of their own, so what can't be done inside a transaction is left out.
-        """
-        return GuardedCursor(self._guard.real.cursor(*args, **keywords), self._guard, lenient=True)
-
-    def execute(self, *args: Any) -> GuardedCursor:
-        """sqlite3's shortcut: a new cursor, executed."""
-        return self.cursor().execute(*args)
-
-    def rollback(self) -> None:
-        """Nothing: the connection is somebody else's."""
-
-    def close(self) -> None:
-        """Nothing: the connection is somebody else's."""
-
-    terminate = close
 
 
 def _literal(text: str) -> str:

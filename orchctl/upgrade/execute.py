@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database import lock
-from orchctl.errors import Interrupted, OrchctlError, UpgradeFailed, UpgradeRestored
+from orchctl.errors import Interrupted, OrchctlError, Refused, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Beginning, Entry, Journal
 from orchctl.upgrade.killed_run import KilledRun, clear_up, find_killed_run, settle
 from orchctl.upgrade.leftovers import recover, remove_empty
 from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.outcome import Hooks, Outcome, Participant
+from orchctl.upgrade.outside_run import OutsideRun
 from orchctl.upgrade.patience import patiently
 from orchctl.upgrade.plan import plan_again
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.starting_point import StartingPoint
 from orchctl.upgrade.transaction import Transaction
+from orchctl.upgrade.unsafe import NOT_REHEARSABLE
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -92,7 +94,9 @@ def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunRep
     Raises:
         LockHeld: Another orchctl, or a writer, kept the database for longer than the timeout.
         Refused, UpgradeFailed, ConfigurationError, UsageError: As `Transaction.run` says.
-        UpgradeRestored: The commit could not be confirmed; the snapshot was put back.
+        UpgradeRestored: The commit could not be confirmed, or a run that left its transaction
+            failed; the snapshot was put back.
+        RestoreFailed: It could not be put back.
         Interrupted: Ctrl-C or SIGTERM; says whether the run is committed.
     """
 
@@ -125,6 +129,7 @@ class _Run:
         self._journal = Journal(plan.snapshot_directory, plan.database)
         self._kept: Safekeeping | None = None
         self._transaction: Transaction | None = None
+        self._outside = OutsideRun(settings, plan, listener)
         self._was_there = True
         self._begun: Beginning | None = None
         self._killed: KilledRun | None = None
@@ -149,14 +154,19 @@ class _Run:
         patience = self._settings.lock_timeout
         for warning in patiently(lambda: preflight(self._plan), patience):
             self._listener.warning(warning)
-        with StartingPoint(self._settings, self._plan, self._listener) as start:
+        self._outside = OutsideRun(self._settings, self._plan, self._listener)
+        with (
+            self._outside.restoring(),
+            StartingPoint(self._settings, self._plan, self._listener) as start,
+        ):
             try:
-                if self._plan.backup and self._settings.rehearse:
+                if self._plan.backup and self._plan.exists and self._settings.rehearse:
                     self._rehearse(start)
                 outcome = self._migrate(start)
             except BaseException as error:
                 self._failed(error, start.snapshot)
                 raise
+            self._outside.went_through()
             report = self._report(outcome, start.snapshot)
         if outcome.applied:
             self._keep(outcome, report)
@@ -171,8 +181,14 @@ class _Run:
         self._begin(snapshot)
         quiet = replace(self._listener, running=lambda _: None)
         with copy_of(self._plan, quiet, snapshot.path) as copy:
-            rehearsal = rehearse(self._settings, self._plan, copy, quiet)
-        self._listener.step(f"Rehearsed on a copy: {rehearsal.told}")
+            try:
+                rehearsal = rehearse(self._settings, self._plan, copy, quiet, snapshot.path)
+            except Refused as error:
+                if error.code != NOT_REHEARSABLE:
+                    raise
+                self._listener.warning(f"Not rehearsed to the end: {error.message}")
+            else:
+                self._listener.step(f"Rehearsed on a copy: {rehearsal.told}")
 
     def _migrate(self, start: StartingPoint) -> Outcome:
         plan = self._plan
@@ -182,9 +198,10 @@ class _Run:
             self._begin(snapshot)
             before = snapshot.path if snapshot else self._database_in_wal(guard)
             self._kept = Safekeeping(self._settings, guard, before, plan)
+            self._outside.snapshot = snapshot
 
         hooks = Hooks(locked=locked, step=self._listener.running, check=self._check)
-        part = Participant(plan.database, hooks)
+        part = Participant(plan.database, hooks, unsafe=self._outside.unsafe)
         self._transaction = Transaction(self._settings, [part], plan.direction, plan.target)
         return self._transaction.run()[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,13 @@ from typing import Any
 from orchctl.database.failure import explain, primary_code
 from orchctl.errors import OrchctlError, Refused, UpgradeFailed
 from orchctl.upgrade.environment import one_line
+from orchctl.upgrade.exits import HardExit
 from orchctl.upgrade.statements import REFUSED, Advice, Kind
+
+_OWN_CONNECTION = Advice(
+    "it opens another connection to the same file",
+    "use op.get_bind(), or op.get_bind().engine",
+)
 
 
 def revision_failed(
@@ -21,6 +28,7 @@ def revision_failed(
     statement: str | None,
     before: Sequence[str],
     file: Path,
+    direction: str,
 ) -> OrchctlError:
     """The error for a revision that raised.
 
@@ -33,12 +41,16 @@ def revision_failed(
         statement: The last statement that was sent to SQLite.
         before: The heads before the run, which are the heads again.
         file: The database that it ran on.
+        direction: `upgrade`, `downgrade` or `stamp`.
     """
     path = revision.module.__file__
     line = _line_of(error, path)
     cause = getattr(error, "orig", None) or error
     if (advice := _hopeless(cause)) is not None:
-        return _outside(revision, line, advice, statement or "")
+        by_exit = isinstance(cause, SystemExit)
+        shown = source_line(path, line) if by_exit else statement or ""
+        helps = not by_exit or getattr(cause, "code", None) in (None, 0)
+        return _outside(revision, line, advice, shown, direction if helps else None)
     code, hint = "upgrade-failed", "Mend the revision, then run the same command again"
     if isinstance(cause, sqlite3.Error):
         told = explain(cause, file, doing="write to")
@@ -63,30 +75,56 @@ def revision_failed(
     )
 
 
-def refused_statement(revision: Any, kind: Kind, sql: str) -> Refused:
+def refused_statement(revision: Any, kind: Kind, sql: str, direction: str) -> Refused:
     """The refusal of a statement that no transaction can hold.
 
     Args:
         revision: Alembic's Script of the revision that is running.
         kind: What the statement is.
         sql: Its text.
+        direction: `upgrade`, `downgrade` or `stamp`.
     """
-    return _outside(revision, _line_in(revision.module.__file__), REFUSED[kind], sql)
+    line = line_in(revision.module.__file__)
+    return _outside(revision, line, REFUSED[kind], sql, direction)
+
+
+def refused_connection(revision: Any, line: int, direction: str) -> Refused:
+    """The refusal of a revision that opens the database by itself.
+
+    Args:
+        revision: Alembic's Script of the revision that is running.
+        line: Where in its file.
+        direction: `upgrade`, `downgrade` or `stamp`.
+    """
+    shown = source_line(revision.module.__file__, line)
+    return _outside(revision, line, _OWN_CONNECTION, shown, direction)
+
+
+def source_line(path: str, line: int | None) -> str:
+    """One line of a source file, as it stands there."""
+    return linecache.getline(path, line).strip() if line else ""
 
 
 def _hopeless(cause: BaseException) -> Advice | None:
     if isinstance(cause, SystemExit):
-        return Advice("it calls sys.exit", "raise an exception that says what is wrong")
+        name = "os._exit" if isinstance(cause, HardExit) else "sys.exit"
+        return Advice(f"it calls {name}", "raise an exception that says what is wrong")
     if isinstance(cause, sqlite3.Error) and primary_code(cause) == sqlite3.SQLITE_BUSY:
         # Our connection holds the write lock, so only another one can find the database busy.
-        return Advice(
-            "it writes through another connection to the same file",
-            "use op.get_bind(), or op.get_bind().engine",
-        )
+        return _OWN_CONNECTION
     return None
 
 
-def _outside(revision: Any, line: int | None, advice: Advice, sql: str) -> Refused:
+def _outside(
+    revision: Any, line: int | None, advice: Advice, sql: str, direction: str | None
+) -> Refused:
+    """The refusal; `direction` is None where --unsafe would not help."""
+    unsafe = (
+        f". Or outside the transaction, after a snapshot: "
+        f"orchctl {direction} --unsafe {revision.revision}"
+        if direction in ("upgrade", "downgrade")
+        else ""
+    )
     path = revision.module.__file__
     shown = f": {_shortened(sql)}" if sql else ""
     return Refused(
@@ -94,7 +132,7 @@ def _outside(revision: Any, line: int | None, advice: Advice, sql: str) -> Refus
         f"{advice.reason}{shown}",
         code="outside-transaction",
         state="The database is as before",
-        hint=f"Instead: {advice.instead}",
+        hint=f"Instead: {advice.instead}{unsafe}",
         details={"revision": revision.revision, "path": path, "line": line, "statement": sql},
     )
 
@@ -180,8 +218,8 @@ def same_file(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve()
 
 
-def _line_in(path: str) -> int | None:
-    """The line of `path` that is being executed right now, found on the stack."""
+def line_in(path: str) -> int | None:
+    """The line of `path` that this thread is executing right now, found on the stack."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_filename == path:

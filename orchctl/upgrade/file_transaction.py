@@ -13,7 +13,7 @@ from orchctl.database.inspect import stamped
 from orchctl.database.open import reading_beside
 from orchctl.upgrade.connection import GuardedConnection, State
 from orchctl.upgrade.outcome import AppliedRevision, Heads, Outcome, Participant
-from orchctl.upgrade.write_lock import begin, commit, leave_transaction
+from orchctl.upgrade.write_lock import begin, commit, leave_transaction, step_out
 
 if TYPE_CHECKING:
     from orchctl.upgrade.statements import Kind
@@ -55,8 +55,13 @@ class FileTransaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a transaction, neither committed nor rolled back."""
-        return self.guard is not None and self.guard.state is State.OPEN
+        """Whether it has begun, and is neither committed for good nor rolled back."""
+        return self.guard is not None and self.guard.active
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether an unsafe revision runs, between two transactions."""
+        return self.guard is not None and self.guard.state is State.OUTSIDE
 
     @property
     def committed(self) -> bool:
@@ -134,10 +139,34 @@ class FileTransaction:
         if self.guard is not None:
             commit(self.guard, self.participant.file, self._timeout, stopped or self._stopped)
 
+    def step_out(self, step: Any) -> None:
+        """Commit what came before an unsafe revision, which runs outside the transaction.
+
+        Args:
+            step: Alembic's step of that revision.
+
+        Raises:
+            LockHeld, sqlite3.Error: As `commit`.
+        """
+        guard, file = self.guard, self.participant.file
+        if guard is not None:
+            commit = lambda: step_out(guard, file, self._timeout, self._stopped)  # noqa: E731
+            self.participant.unsafe.step_out(step, commit)
+
+    def step_in(self) -> None:
+        """Begin the next transaction after an unsafe revision.
+
+        Raises:
+            LockHeld: Somebody else took the lock meanwhile.
+        """
+        if self.guard is not None:
+            unsafe, file = self.participant.unsafe, self.participant.file
+            unsafe.step_in(self.guard, file, self._timeout, self._stopped)
+
     def undo(self) -> None:
         """Roll back; what a broken-off COMMIT left in doubt is asked of the file."""
         guard = self.guard
-        if guard is None or guard.state is not State.OPEN:
+        if guard is None or not guard.active:
             return
         if guard.is_at_work_elsewhere():
             self._wait_for(guard)
@@ -164,7 +193,7 @@ class FileTransaction:
         """Have the thread that uses the connection give up; two at once would crash sqlite3."""
         guard.give_up()
         deadline = time.monotonic() + _THREAD_PATIENCE
-        while guard.state is State.OPEN and time.monotonic() < deadline:
+        while guard.active and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def _stands_committed(self) -> bool:

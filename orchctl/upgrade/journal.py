@@ -19,6 +19,8 @@ from orchctl.snapshots.durable import give, make_directory
 FILE_NAME = "journal.jsonl"
 # What is read to find the last line about a database; one with its chain's manifest is long.
 _TAIL = 1 << 16
+# Marks of unsafe revisions (`upgrade.mark`): they tell no story of their own.
+_MARKS = ("unsafe", "closed")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Entry:
     """One run.
 
     Attributes:
-        event: upgrade, downgrade, rollback, restore or stamp.
+        event: upgrade, downgrade, rollback, restore or stamp; unsafe or closed for a mark.
         database: The database file.
         before: Its heads before the run.
         after: Its heads after it.
@@ -211,7 +213,8 @@ def _beginning(line: str) -> Beginning | None:
 
 
 def _entry(line: str) -> Entry | None:
-    return _read(line, Entry, ("before", "after", "revisions"))
+    found = _read(line, Entry, ("before", "after", "revisions"))
+    return found if found is None or found.event not in _MARKS else None
 
 
 def _read(line: str, kind: type[_Line], lists: tuple[str, ...]) -> _Line | None:

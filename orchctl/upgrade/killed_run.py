@@ -13,6 +13,7 @@ from orchctl.errors import OrchctlError
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.retention import Decision, apply
 from orchctl.upgrade.journal import Beginning, Entry, Journal
+from orchctl.upgrade.mark import Mark, find_mark
 from orchctl.upgrade.plan import snapshot_directory
 from orchctl.upgrade.scratch_folder import REHEARSAL, remove_leftovers
 
@@ -27,20 +28,24 @@ class KilledRun:
     Attributes:
         beginning: What it wrote down before its transaction.
         now: The heads of the database, which tell whether it came to its commit.
+        mark: Of the revision that was running outside the transaction, if one was.
     """
 
     beginning: Beginning
     now: tuple[str, ...]
+    mark: Mark | None = None
 
     @property
     def committed(self) -> bool:
         """Whether the database is no longer where the run found it."""
-        return self.now != self.beginning.before
+        return self.mark is None and self.now != self.beginning.before
 
     @property
     def told(self) -> str:
         """What became of it, in one line."""
         run = self.beginning
+        if self.mark is not None:
+            return f"{self.mark.told}; orchctl upgrade puts snapshot {self.mark.snapshot} back"
         when = datetime.fromisoformat(run.at)
         text = f"the {run.began} of {when:%Y-%m-%d %H:%M:%S} UTC (pid {run.pid}) was killed "
         if self.committed:
@@ -67,7 +72,8 @@ def find_killed_run(
         begun = journal.unfinished()
         # Between those two looks it may have come to its end.
         if begun and (locked or (lock.holder(file) is None and journal.unfinished() == begun)):
-            return KilledRun(begun, tuple(sorted(heads)))
+            mark = find_mark(journal.path.parent, file)
+            return KilledRun(begun, tuple(sorted(heads)), mark)
     return None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from orchctl.upgrade.unsafe import Unsafe
 
 if TYPE_CHECKING:
     from orchctl.upgrade.connection import GuardedConnection
@@ -71,11 +73,13 @@ class Participant:
         hooks: What happens around its revisions.
         instead: Run on this file, though env.py opens `file`: a copy, or a scratch database. The
             file that env.py opens is then not touched.
+        unsafe: The revisions that run outside its transaction.
     """
 
     file: Path
     hooks: Hooks
     instead: Path | None = None
+    unsafe: Unsafe = field(default_factory=Unsafe)
 
     @property
     def place(self) -> Path:

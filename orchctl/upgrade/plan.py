@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class UpgradePlan:
         backup: Whether a snapshot is taken first (never of a database that isn't there).
         snapshot_directory: Where snapshots and the journal are.
         accept_drops: Whether somebody said yes to the tables and columns that it drops.
+        unsafe: Ids of revisions, pending or not, that shall run outside the transaction.
     """
 
     direction: str
@@ -55,10 +57,22 @@ class UpgradePlan:
     backup: bool
     snapshot_directory: Path
     accept_drops: bool = False
+    unsafe: tuple[str, ...] = ()
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The revisions of this run that run outside the transaction, in order."""
+        return tuple(step.revision for step in self.steps if step.revision in self.unsafe)
 
 
 def plan_run(
-    settings: Settings, direction: str, revision: str, file: Path, version_table: str
+    settings: Settings,
+    direction: str,
+    revision: str,
+    file: Path,
+    version_table: str,
+    *,
+    unsafe: Sequence[str] = (),
 ) -> UpgradePlan:
     """Plan a run without writing anything.
 
@@ -68,10 +82,12 @@ def plan_run(
         revision: The target in Alembic's notation: `head`, `+1`, `ae10`, `branch@head`, `base` …
         file: The database file.
         version_table: Name of Alembic's table.
+        unsafe: Revisions that shall run outside the transaction, as typed.
 
     Raises:
         UsageError: No such revision.
-        Refused: The database is at a revision that this chain doesn't have.
+        Refused: The database is at a revision that this chain doesn't have; something shall run
+            outside the transaction and there is to be no snapshot.
         ConfigurationError: No Alembic project.
     """
     from orchctl.upgrade.environment import open_script
@@ -87,7 +103,7 @@ def plan_run(
 
         raise ahead_of_code(file, directory, unknown, [id_ for id_ in known if id_])
     steps = find_steps(script, direction, revision, facts.heads, file)
-    return UpgradePlan(
+    plan = UpgradePlan(
         direction=direction,
         database=file,
         exists=facts.exists and facts.size > 0,
@@ -99,6 +115,19 @@ def plan_run(
         backup=settings.backup and facts.exists and facts.size > 0,
         snapshot_directory=directory,
     )
+    return _with_unsafe(plan, settings, script, unsafe) if unsafe else plan
+
+
+def _with_unsafe(
+    plan: UpgradePlan, settings: Settings, script: Any, typed: Sequence[str]
+) -> UpgradePlan:
+    from orchctl.upgrade.unsafe import no_snapshot, resolve
+
+    plan = replace(plan, unsafe=tuple(resolve(script, one) for one in typed))
+    if plan.outside and not settings.backup:
+        raise no_snapshot(plan.outside)
+    # Even of a database that isn't there yet: then of the empty one.
+    return replace(plan, backup=True) if plan.outside else plan
 
 
 def plan_again(settings: Settings, plan: UpgradePlan) -> UpgradePlan:
@@ -115,7 +144,7 @@ def plan_again(settings: Settings, plan: UpgradePlan) -> UpgradePlan:
     now = patiently(lambda: heads_of(file, table, timeout=STEP), settings.lock_timeout)
     if now == plan.before:
         return plan
-    fresh = plan_run(settings, plan.direction, plan.target, file, table)
+    fresh = plan_run(settings, plan.direction, plan.target, file, table, unsafe=plan.unsafe)
     return replace(fresh, accept_drops=plan.accept_drops)
 
 

@@ -114,10 +114,10 @@ def prove(
     losses: list[Loss] = []
     own = {name.lower() for name in ignore}
     old = {name: shape for name, shape in old.items() if name not in own}
-    touched = [name for name in old if name in writes.touched]
+    touched = [name for name in old if writes.unseen or name in writes.touched]
     for name in touched:
         if name in new:
-            rebuilt = name in writes.dropped
+            rebuilt = writes.unseen or name in writes.dropped
             change = comparison.table(
                 old[name], new[name], rebuilt=rebuilt, links_only=level == "keys"
             )

@@ -20,6 +20,7 @@ from orchctl.upgrade.outcome import AppliedRevision, Hooks, Outcome, Participant
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.scratch_folder import REHEARSAL, scratch_folder
 from orchctl.upgrade.transaction import Transaction
+from orchctl.upgrade.unsafe import Unsafe
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -113,7 +114,13 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
         yield copy
 
 
-def rehearse(settings: Settings, plan: UpgradePlan, copy: Path, listener: Listener) -> Rehearsal:
+def rehearse(
+    settings: Settings,
+    plan: UpgradePlan,
+    copy: Path,
+    listener: Listener,
+    snapshot: Path | None = None,
+) -> Rehearsal:
     """Run a plan on a copy, with every check of the real run; the live file is not touched.
 
     Args:
@@ -121,21 +128,24 @@ def rehearse(settings: Settings, plan: UpgradePlan, copy: Path, listener: Listen
         plan: What to run.
         copy: From `copy_of`.
         listener: Who hears of the progress.
+        snapshot: What `copy` was made from, where that still stands by itself.
 
     Raises:
-        UpgradeFailed, Refused, ConfigurationError, UsageError: As the real run would.
+        UpgradeFailed, Refused, ConfigurationError, UsageError: As the real run would; and
+            `not-rehearsable`, when a revision outside the transaction reaches other files.
     """
+    before = (snapshot or _second(copy)) if plan.outside else copy
     kept: list[Safekeeping] = []
 
     def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
-        kept.append(Safekeeping(settings, guard, copy, plan))
+        kept.append(Safekeeping(settings, guard, before, plan))
 
     def check(guard: GuardedConnection, declared: frozenset[str]) -> None:
         kept[0].check(guard, declared)
 
     size_before, began = (copy.stat().st_size if plan.exists else 0), time.monotonic()
     hooks = Hooks(locked=locked, step=listener.running, check=check)
-    with _kept_log(copy) as log:
+    with _kept_log(copy, plan) as log:
         outcome = run_on(settings, plan, copy, plan.direction, plan.target, hooks)
         journal = log.stat().st_size if log.exists() else 0
     return Rehearsal(
@@ -155,11 +165,21 @@ def rehearse(settings: Settings, plan: UpgradePlan, copy: Path, listener: Listen
 
 
 @contextlib.contextmanager
-def _kept_log(copy: Path) -> Iterator[Path]:
+def _kept_log(copy: Path, plan: UpgradePlan) -> Iterator[Path]:
     """The copy's write-ahead log, which would go with the last connection, still there."""
+    if plan.outside:  # a change of journal_mode needs the file for itself
+        yield copy.with_name(copy.name + "-wal")
+        return
     with contextlib.closing(sqlite3.connect(copy)) as keeper:
         keeper.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         yield copy.with_name(copy.name + "-wal")
+
+
+def _second(copy: Path) -> Path:
+    """Another copy, for the state before; the first one keeps it only until something commits."""
+    second = copy.with_name(f"before-{copy.name}")
+    shutil.copyfile(copy, second)  # nobody has the first one open, and its WAL is empty
+    return second
 
 
 def run_on(
@@ -178,7 +198,7 @@ def run_on(
     Raises:
         UpgradeFailed, Refused, ConfigurationError, UsageError: As the real run would.
     """
-    part = Participant(plan.database, hooks, instead=copy)
+    part = Participant(plan.database, hooks, instead=copy, unsafe=Unsafe(plan.outside))
     (outcome,) = Transaction(settings, [part], direction, target).run()
     if outcome.interrupted:
         raise KeyboardInterrupt

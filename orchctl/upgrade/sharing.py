@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from orchctl.upgrade.connection import SharedConnection
+from orchctl.upgrade.shared_connection import SharedConnection
 
 if TYPE_CHECKING:
     from orchctl.upgrade.file_transaction import FileTransaction
@@ -44,9 +44,15 @@ def share_with(engine: Any, one: FileTransaction) -> Callable[[], None]:
         # A pool would keep it until, with env.py's event loop, the way to a COMMIT is gone.
         if given_back is one.guard and engine.dialect.is_async:
             record.close()
+        if isinstance(given_back, SharedConnection):
+            given_back.lenient = True
+
+    def checkout(handed_out: Any, *_: object) -> None:
+        if isinstance(handed_out, SharedConnection):
+            handed_out.lenient = False
 
     # Before dispose(), which makes another pool: ours is given back to the one of now.
-    listeners = (("do_connect", connect), ("checkin", checkin))
+    listeners = (("do_connect", connect), ("checkin", checkin), ("checkout", checkout))
     for name, listener in listeners:
         event.listen(engine, name, listener)
     engine.dispose(close=False)  # connections that wait in the pool are not ours

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchctl.database.failure import explain
 from orchctl.errors import Interrupted, OrchctlError
@@ -32,10 +32,13 @@ from orchctl.upgrade.environment import (
     quiet_foreign_code,
     script_for_run,
 )
+from orchctl.upgrade.exits import Exits
 from orchctl.upgrade.failure import (
     about,
     closes_early,
+    line_in,
     ran_nothing,
+    refused_connection,
     refused_statement,
     revision_failed,
     same_file,
@@ -44,8 +47,10 @@ from orchctl.upgrade.failure import (
 from orchctl.upgrade.file_transaction import FileTransaction, ends_with_its_loop
 from orchctl.upgrade.interruption import Interruption
 from orchctl.upgrade.outcome import AppliedRevision, Outcome, Participant
+from orchctl.upgrade.own_connections import OwnConnections
 from orchctl.upgrade.plan import find_steps
 from orchctl.upgrade.sharing import put_in_place, share_with
+from orchctl.upgrade.unsafe import not_rehearsable, reaches_out
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -88,6 +93,7 @@ class Transaction:
         self._script: Any = None
         self._shared = contextlib.ExitStack()
         self._thread = threading.get_ident()
+        self._own = OwnConnections([one.file for one in files], self._opened, self._redirection)
         self._absent = AbsentFiles(but=[one.file for one in files if one.instead is None])
 
     def run(self) -> tuple[Outcome, ...]:
@@ -125,7 +131,14 @@ class Transaction:
         setattr(context, "run_migrations", self._run_migrations)  # noqa: B010
         with self._interruption:
             try:
-                with quiet_foreign_code(), self._absent, self._shared, context:
+                with (
+                    quiet_foreign_code(),
+                    Exits(),
+                    self._own,
+                    self._absent,
+                    self._shared,
+                    context,
+                ):
                     self._script.run_env()
             except BaseException as error:  # noqa: BLE001
                 self._give_up(error)
@@ -164,11 +177,7 @@ class Transaction:
             self._run_alembic(**keywords)
             one = self._file
             if one.guard is not None:
-                one.guard.require_transaction()
-                if self._wrote(one):
-                    one.participant.hooks.check(one.guard, frozenset(one.declared))
-                if self._stopped():
-                    raise KeyboardInterrupt
+                self._check()
                 # When env.py closes its connection, SQLAlchemy rolls back; not these revisions.
                 one.guard.fasten()
                 one.finished = True
@@ -186,6 +195,9 @@ class Transaction:
             one.planned = True
             hooks.locked(one.guard, [_told(step) for step in steps])
         for step in steps:
+            outside = one.guard is not None and _told(step)[0] in one.participant.unsafe
+            if outside:
+                self._step_out(step)
             self._current, began = step, time.monotonic()
             if (revision := _revision_of(step)) is not None:
                 one.declared.update(getattr(revision.module, "orchctl_allow_loss", ()))
@@ -194,8 +206,25 @@ class Transaction:
             hooks.step(f"Running {step}")
             yield step
             one.applied.append(AppliedRevision(*_told(step), time.monotonic() - began))
-        self._current = None
+            self._current = None
+            if outside:
+                one.step_in()
         one.note_after(table, context.get_current_heads())
+
+    def _check(self) -> None:
+        """What must hold before anything is committed."""
+        one = self._file
+        if one.guard is not None:
+            one.guard.require_transaction()
+            if self._wrote(one):
+                one.participant.hooks.check(one.guard, frozenset(one.declared))
+        if self._stopped():
+            raise KeyboardInterrupt
+
+    def _step_out(self, step: Any) -> None:
+        """Prove and commit what came before a revision that runs outside the transaction."""
+        self._check()
+        self._file.step_out(step)
 
     # -- the connection ---------------------------------------------------------------------------
 
@@ -239,7 +268,36 @@ class Transaction:
         revision = _revision_of(self._current)
         if revision is None:
             return
-        error = refused_statement(revision, kind, sql)
+        part = self._file.participant
+        if not self._file.is_outside:
+            self._end_with(refused_statement(revision, kind, sql, self._direction))
+        part.unsafe.needed.add(revision.revision)
+        if part.instead is not None and reaches_out(kind, sql):
+            self._end_with(not_rehearsable(revision, sql))
+
+    def _opened(self) -> None:
+        """Somebody opens a database; a revision may do so only outside the transaction."""
+        revision = _revision_of(self._current)
+        if revision is None or self._failure is not None:
+            return
+        part = self._file.participant
+        if self._file.is_outside:
+            part.unsafe.needed.add(revision.revision)
+            if part.instead is not None:
+                self._end_with(not_rehearsable(revision, ""))
+        elif (line := line_in(revision.module.__file__)) is not None:
+            self._end_with(refused_connection(revision, line, self._direction))
+
+    def _redirection(self) -> Path | None:
+        """The copy, for a connection that an unsafe revision opens during its rehearsal."""
+        part = self._file.participant
+        if part.instead is None or not self._file.is_outside:
+            return None
+        if (revision := _revision_of(self._current)) is not None:
+            part.unsafe.needed.add(revision.revision)
+        return part.instead
+
+    def _end_with(self, error: OrchctlError) -> NoReturn:
         self._fail(error)
         raise error
 
@@ -304,7 +362,9 @@ class Transaction:
             return failure
         if (revision := _revision_of(self._current)) is not None:
             place = one.participant.place
-            return revision_failed(revision, failure, one.statement, one.before, place)
+            return revision_failed(
+                revision, failure, one.statement, one.before, place, self._direction
+            )
         if isinstance(failure, sqlite3.Error):
             return explain(failure, one.participant.file, doing="upgrade")
         return environment_failed(str(self._script.env_py_location), failure)

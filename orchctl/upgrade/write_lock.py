@@ -54,6 +54,13 @@ def commit(
     _retried(lambda: guard.finish(keep=True), file, timeout, stopped)
 
 
+def step_out(
+    guard: GuardedConnection, file: Path, timeout: float, stopped: Callable[[], bool]
+) -> None:
+    """COMMIT as `commit`, and go on outside a transaction."""
+    _retried(guard.step_out, file, timeout, stopped)
+
+
 def _retried(
     action: Callable[[], None], file: Path, timeout: float, stopped: Callable[[], bool]
 ) -> None:

@@ -26,6 +26,8 @@ class Writes:
         dropped_by_name: (trigger | index | view, name) that a revision dropped by name.
         revisions: The files of the revisions that ran.
         direction: `upgrade` or `downgrade`.
+        unseen: Whether a revision ran outside the transaction: any table may have been written
+            past the authorizer, and VACUUM renumbers rowids.
     """
 
     touched: set[str] = field(default_factory=set)
@@ -34,6 +36,7 @@ class Writes:
     dropped_by_name: set[tuple[str, str]] = field(default_factory=set)
     revisions: list[Path] = field(default_factory=list)
     direction: str = "upgrade"
+    unseen: bool = False
 
     def on_purpose(self) -> frozenset[tuple[str, str]]:
         """(trigger | index | view | constraint, name) that the revisions drop or make by name."""
