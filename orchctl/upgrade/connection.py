@@ -241,7 +241,6 @@ class GuardedConnection:
         """
         self._commit()
         self.state = State.OUTSIDE
-        self.detach_others()
 
     def step_in(self) -> None:
         """Go on inside a transaction that was just begun on the real connection."""
@@ -249,14 +248,6 @@ class GuardedConnection:
         self._keys_off = False
         self.writes.unseen = True
         self.control(f"SAVEPOINT {_SAVEPOINT}")
-
-    def detach_others(self) -> None:
-        """Detach every attached database; to be called outside a transaction."""
-        cursor = self.real.execute("SELECT name FROM pragma_database_list WHERE seq > 1")
-        names = [row[0] for row in cursor.fetchall()]
-        cursor.close()
-        for name in names:
-            self.control(f"DETACH {_literal(name)}")
 
     def is_at_work_elsewhere(self) -> bool:
         """Whether another thread, which made the connection, may be using it right now."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchctl.errors import Refused, UsageError
 from orchctl.upgrade.failure import line_in, source_line
 from orchctl.upgrade.statements import Kind
-from orchctl.upgrade.write_lock import begin
+from orchctl.upgrade.write_lock import begin, detach_others
 
 if TYPE_CHECKING:
     from orchctl.upgrade.connection import GuardedConnection
@@ -81,7 +81,7 @@ class Unsafe:
             LockHeld: Somebody else took the lock meanwhile.
         """
         guard.commit()
-        guard.detach_others()
+        detach_others(guard)
         begin(guard.real, file, timeout, stopped)
         guard.step_in()
 

@@ -59,6 +59,17 @@ def step_out(
 ) -> None:
     """COMMIT as `commit`, and go on outside a transaction."""
     _retried(guard.step_out, file, timeout, stopped)
+    # The snapshot that the proof attached; PRAGMA journal_mode is about every attached file.
+    detach_others(guard)
+
+
+def detach_others(guard: GuardedConnection) -> None:
+    """Detach every attached database; to be called outside a transaction."""
+    cursor = guard.real.execute("SELECT name FROM pragma_database_list WHERE seq > 1")
+    names = [row[0].replace("'", "''") for row in cursor.fetchall()]
+    cursor.close()
+    for name in names:
+        guard.control(f"DETACH '{name}'")
 
 
 def _retried(
