@@ -151,7 +151,7 @@ def _listed(found: History, current: Container[str] | None, verbose: bool) -> It
 
 
 def _drawn(found: History, verbose: bool) -> Iterator[str]:
-    from orchctl.cli.revision_graph import DRAWING, draw
+    from orchctl.chain.picture.lanes import DRAWING, draw
     from orchctl.cli.revision_text import encodable, entry, label
 
     current = found.current or ()

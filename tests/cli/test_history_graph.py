@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from orchctl.cli.revision_graph import draw
+from orchctl.chain.picture.lanes import draw
 from tests.support.branched import LAYOUTS
 from tests.support.chains import Link, sound_chains
 from tests.support.env_shapes import STOCK

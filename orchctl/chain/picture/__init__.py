@@ -1,0 +1,1 @@
+"""The chain as a picture, with what is wrong with it."""
