@@ -31,6 +31,11 @@ class ChainPlace:
     env_py: Path | None = None
 
     @property
+    def about(self) -> Path:
+        """The file that findings about no single file are shown at."""
+        return self.env_py or self.locations[0]
+
+    @property
     def lockfile(self) -> Path:
         """Where `chain.lock` stands: in the script folder, above the revisions."""
         from orchctl.chain.lockfile import NAME

@@ -1,20 +1,124 @@
-"""What is held against a chain besides its own files: databases, the lockfile."""
+"""A check of a chain as `verify-chain` runs it: the files, and what is held against them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchctl.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from orchctl.chain.findings import Finding
+    from orchctl.chain.findings import ChainReport, Finding
+    from orchctl.chain.fix import Edit
     from orchctl.chain.lockfile import LockChange
     from orchctl.chain.project import ChainPlace
     from orchctl.chain.revision_file import RevisionFile
+    from orchctl.chain.selection import Selection
     from orchctl.config import Settings
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is held against the chain besides its own files.
+
+    Attributes:
+        databases: URLs or paths.
+        frozen: Whether the lockfile counts.
+        base: The branch it will be merged into.
+        run: Whether files that compute their ids are run.
+    """
+
+    databases: tuple[str, ...] = ()
+    frozen: bool = False
+    base: str | None = None
+    run: bool = False
+
+
+class ChainCheck:
+    """One check.
+
+    Args:
+        place: Where the chain is.
+        selection: Which rules count.
+        sources: What is held against it.
+        settings: The run's settings.
+    """
+
+    def __init__(
+        self, place: ChainPlace, selection: Selection, sources: Sources, settings: Settings
+    ) -> None:
+        self.place = place
+        self.selection = selection
+        self.settings = settings
+        self._sources = sources
+        self._examine()
+
+    def _examine(self) -> None:
+        from orchctl.chain.check import wants_lint
+        from orchctl.chain.examine import examine
+
+        self._examination = examine(self.place, lint=wants_lint(self.selection))
+        if self._sources.run:
+            from orchctl.upgrade.imported import imported
+
+            self._examination = replace(self._examination, files=imported(self._examination.files))
+
+    @property
+    def files(self) -> tuple[RevisionFile, ...]:
+        """The chain's files."""
+        return self._examination.files
+
+    def mend(self, *, apply: bool) -> tuple[Edit, ...]:
+        """The edits for what has one right answer; applied, the files are read again."""
+        from orchctl.chain import fix
+        from orchctl.chain.check import check
+
+        edits = fix.mend(check(self.place, self._examination, self.selection).findings)
+        if apply and edits:
+            for edit in edits:
+                fix.apply(edit)
+            self._examine()
+        return edits
+
+    def report(self) -> ChainReport:
+        """What is found.
+
+        Raises:
+            ConfigurationError: No such database, no lockfile, or they can't be read.
+            UsageError: No such branch.
+        """
+        from orchctl.chain.check import check
+        from orchctl.chain.vanished import with_history
+
+        more = about_databases(self._sources.databases, self.place, self.files, self.settings)
+        if self._sources.frozen:
+            more += about_lockfile(self.place, self.files)
+        if self._sources.base:
+            more += about_merge(self.place, self.files, self._sources.base)
+        report = check(self.place, self._examination, self.selection, more)
+        return replace(report, findings=tuple(with_history(report.findings, self.place)))
+
+    def write_lockfile(self) -> LockChange:
+        """Lock the chain as it is.
+
+        Raises:
+            Refused: It is broken.
+            ConfigurationError: The file cannot be written.
+        """
+        from orchctl.chain.graph import Graph
+        from orchctl.chain.lockfile import locked_now, write_lock
+
+        graph = Graph.of(self.files)
+        if not graph.sound:
+            raise Refused(
+                "A broken chain is not locked",
+                code="broken-chain",
+                state=f"{self.place.lockfile} is as before",
+                hint="orchctl verify-chain says what is broken",
+            )
+        return write_lock(self.place.lockfile, locked_now(graph))
 
 
 def about_lockfile(place: ChainPlace, files: Sequence[RevisionFile]) -> list[Finding]:
@@ -41,27 +145,6 @@ def about_merge(place: ChainPlace, files: Sequence[RevisionFile], ref: str) -> l
     repository = Repository.of(place.locations[0])
     merged = merged_chain(repository, place, files, ref)
     return list(broken_once_merged(repository, place, files, merged, ref))
-
-
-def write_lockfile(place: ChainPlace, files: Sequence[RevisionFile]) -> tuple[Path, LockChange]:
-    """Lock the chain as it is.
-
-    Raises:
-        Refused: It is broken.
-        ConfigurationError: The file cannot be written.
-    """
-    from orchctl.chain.graph import Graph
-    from orchctl.chain.lockfile import locked_now, write_lock
-
-    graph = Graph.of(files)
-    if not graph.sound:
-        raise Refused(
-            "A broken chain is not locked",
-            code="broken-chain",
-            state=f"{place.lockfile} is as before",
-            hint="orchctl verify-chain says what is broken",
-        )
-    return place.lockfile, write_lock(place.lockfile, locked_now(graph))
 
 
 def about_databases(

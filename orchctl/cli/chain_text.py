@@ -35,11 +35,11 @@ def draw_report(
         if applied:
             for finding in edit.findings:
                 told = f"{shown}:{finding.line}: {finding.rule} mended"
-                output.line(_printable(told), "green")
-        output.raw("".join(map(_printable, edit.diff(shown).splitlines(keepends=True))))
+                output.line(printable(told), "green")
+        output.raw("".join(map(printable, edit.diff(shown).splitlines(keepends=True))))
     for finding in report.findings:
         _draw_finding(output, finding, folder)
-    output.line(_printable(_summary(report)))
+    output.line(printable(_summary(report)))
     mendable = sum(finding.replacement is not None for finding in report.findings)
     if mendable and not edits:
         output.note(f"orchctl verify-chain --fix mends {mendable} of them")
@@ -56,7 +56,7 @@ def draw_lock(output: Output, path: str, change: LockChange) -> None:
         )
         if ids
     ]
-    output.line(_printable(f"{path}: {', '.join(parts) or 'as it was'}"), "green")
+    output.line(printable(f"{path}: {', '.join(parts) or 'as it was'}"), "green")
 
 
 def _draw_finding(output: Output, finding: Finding, folder: Path) -> None:
@@ -66,17 +66,17 @@ def _draw_finding(output: Output, finding: Finding, folder: Path) -> None:
     where = shown_path(finding.path, folder) + ":" if finding.path else ""
     where += f"{finding.line}: " if finding.path and finding.line else " " if where else ""
     told = f"{where}{finding.rule} {finding.severity}: {finding.message}"
-    output.line(_printable(told), _COLOURS[finding.severity])
+    output.line(printable(told), _COLOURS[finding.severity])
     line = read_line(finding.path, finding.line) if finding.path and finding.line else None
     if line and line.strip():
-        output.line(f"    {_printable(line.strip())}")
+        output.line(f"    {printable(line.strip())}")
     if finding.alembic:
-        output.line(_printable(f"    Alembic: {finding.alembic}"), "dim")
+        output.line(printable(f"    Alembic: {finding.alembic}"), "dim")
     if finding.suggestion:
-        output.line(_printable(f"    suggestion: {finding.suggestion}"))
+        output.line(printable(f"    suggestion: {finding.suggestion}"))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what would make a terminal do something: the text comes from anybody's files."""
     if text.isprintable():
         return text

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchctl.cli.chain_text import printable
 from orchctl.cli.invocation import Json, begin
 from orchctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchctl.chain.findings import ChainReport
     from orchctl.chain.fix import Edit
     from orchctl.chain.lockfile import LockChange
+    from orchctl.cli.chain_findings import ChainCheck
+    from orchctl.output import Output
 
 
 class Format(StrEnum):
@@ -23,6 +27,19 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+    JUNIT = "junit"
+
+
+class Drawing(StrEnum):
+    """How the chain is drawn."""
+
+    TEXT = "text"
+    DOT = "dot"
+    MERMAID = "mermaid"
+    SVG = "svg"
+    HTML = "html"
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +81,16 @@ def verify_chain(
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Fail when a revision is not as chain.lock says.")
     ] = False,
+    graph: Annotated[
+        Drawing | None,
+        typer.Option(help="Draw the chain with what is wrong, instead of the report."),
+    ] = None,
+    run: Annotated[
+        bool,
+        typer.Option(
+            "--import", help="Run files that compute their ids, to know them; needs deps."
+        ),
+    ] = False,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")
     ] = False,
@@ -71,25 +98,17 @@ def verify_chain(
 ) -> ExitCode:
     """Check the revision files without running them. Exit 1 when one of them is wrong."""
     invocation = begin(context, as_json or style is Format.JSON)
+    _require_one_output(style, graph, as_json=invocation.output.as_json)
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", hint="Without --fix nothing is written")
     if lock and frozen:
         raise UsageError("--lock writes what --frozen checks", hint="Give one of the two")
-    from orchctl.chain.check import check, rule_titles, wants_lint
-    from orchctl.chain.examine import examine
-    from orchctl.chain.findings import report_data, shown_path
+    from orchctl.chain.check import rule_titles
     from orchctl.chain.project import find_chain
     from orchctl.chain.selection import select as selection_of
-    from orchctl.chain.vanished import with_history
-    from orchctl.cli.chain_findings import (
-        about_databases,
-        about_lockfile,
-        about_merge,
-        write_lockfile,
-    )
-    from orchctl.cli.chain_text import draw_lock, draw_report
+    from orchctl.cli.chain_findings import ChainCheck, Sources
 
-    settings, output = invocation.settings, invocation.output
+    settings = invocation.settings
     selection = selection_of(
         [rule.id for rule in rule_titles()],
         settings.verify,
@@ -97,40 +116,91 @@ def verify_chain(
         ignored=_words(ignore),
         folder=settings.folder,
     )
-    place = find_chain(path, settings)
-    examination = examine(place, lint=wants_lint(selection))
-    report = check(place, examination, selection)
-    edits = _mended(report, apply=not dry_run) if fix else ()
-    if edits and not dry_run:
-        examination = examine(place, lint=wants_lint(selection))
-    more = about_databases(db or (), place, examination.files, settings)
-    if frozen:
-        more += about_lockfile(place, examination.files)
-    if base:
-        more += about_merge(place, examination.files, base)
-    report = check(place, examination, selection, more)
-    report = replace(report, findings=tuple(with_history(report.findings, place)))
-    data = report_data(report, settings.folder)
-    if fix:
-        data["edits"] = [_edit_data(edit, settings.folder, applied=not dry_run) for edit in edits]
-    locked = write_lockfile(place, examination.files) if lock else None
-    if locked:
-        data["lock"] = _lock_data(*locked, settings.folder)
-
-    def draw() -> None:
-        draw_report(output, report, edits, settings.folder, applied=not dry_run)
-        if locked:
-            draw_lock(output, shown_path(locked[0], settings.folder), locked[1])
-
-    output.result(data, draw)
+    sources = Sources(tuple(db or ()), frozen=frozen, base=base, run=run)
+    checking = ChainCheck(find_chain(path, settings), selection, sources, settings)
+    edits = checking.mend(apply=not dry_run) if fix else None
+    report = checking.report()
+    change = checking.write_lockfile() if lock else None
+    if graph is not None or style not in (Format.TEXT, Format.JSON):
+        text = _drawn(checking, report, graph) if graph else _written(checking, report, style)
+        invocation.output.raw(text)
+    else:
+        _show(invocation.output, checking, report, edits, change, applied=not dry_run)
     return ExitCode.DONE if report.ok or exit_zero else ExitCode.NEGATIVE
 
 
-def _lock_data(path: Path, change: LockChange, folder: Path) -> dict[str, Any]:
-    from orchctl.chain.findings import shown_path
+def _require_one_output(style: Format, graph: Drawing | None, *, as_json: bool) -> None:
+    chosen = [f"--format {style.value}"] if style is not Format.TEXT else []
+    chosen += [f"--graph {graph.value}"] if graph else []
+    if as_json and style is not Format.JSON:
+        chosen.append("--json")
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} exclude each other", hint="Give one of them")
 
+
+def _written(checking: ChainCheck, report: ChainReport, style: Format) -> str:
+    from orchctl.chain.check import rule_titles
+    from orchctl.chain.formats import github, junit, sarif
+
+    folder = checking.settings.folder
+    if style is Format.SARIF:
+        return sarif.write(report, folder, checking.place.about)
+    if style is Format.GITHUB:
+        return github.write(report, folder)
+    looked_for = [one for one in rule_titles() if one.id in checking.selection.rules]
+    return junit.write(report, folder, [(one.id, one.title) for one in looked_for])
+
+
+def _drawn(checking: ChainCheck, report: ChainReport, drawing: Drawing) -> str:
+    from orchctl.chain.checked import CheckedChain
+    from orchctl.chain.picture import dot, mermaid, page, svg, text
+    from orchctl.chain.picture.chart import chart_of
+    from orchctl.chain.picture.lanes import DRAWING
+    from orchctl.cli.revision_text import encodable
+
+    chain = CheckedChain.of(checking.files, checking.place.locations)
+    chart = chart_of(chain.graph, report)
+    if drawing is Drawing.TEXT:
+        drawn = text.draw(chart, plain=encodable(DRAWING) != DRAWING)
+        return encodable(printable(drawn))
+    if drawing is Drawing.HTML:
+        return page.draw(chart, report, checking.settings.folder)
+    if drawing is Drawing.DOT:
+        return dot.draw(chart)
+    return mermaid.draw(chart) if drawing is Drawing.MERMAID else svg.draw(chart)
+
+
+def _show(
+    output: Output,
+    checking: ChainCheck,
+    report: ChainReport,
+    edits: Sequence[Edit] | None,
+    change: LockChange | None,
+    *,
+    applied: bool,
+) -> None:
+    from orchctl.chain.findings import report_data, shown_path
+    from orchctl.cli.chain_text import draw_lock, draw_report
+
+    folder = checking.settings.folder
+    data = report_data(report, folder)
+    if edits is not None:
+        data["edits"] = [_edit_data(edit, folder, applied=applied) for edit in edits]
+    lockfile = shown_path(checking.place.lockfile, folder)
+    if change is not None:
+        data["lock"] = _lock_data(lockfile, change)
+
+    def draw() -> None:
+        draw_report(output, report, edits or (), folder, applied=applied)
+        if change is not None:
+            draw_lock(output, lockfile, change)
+
+    output.result(data, draw)
+
+
+def _lock_data(path: str, change: LockChange) -> dict[str, Any]:
     return {
-        "path": shown_path(path, folder),
+        "path": path,
         "added": list(change.added),
         "changed": list(change.changed),
         "removed": list(change.removed),
@@ -139,16 +209,6 @@ def _lock_data(path: Path, change: LockChange, folder: Path) -> dict[str, Any]:
 
 def _words(text: str | None) -> list[str]:
     return [word.strip() for word in (text or "").split(",") if word.strip()]
-
-
-def _mended(report: ChainReport, *, apply: bool) -> tuple[Edit, ...]:
-    from orchctl.chain import fix
-
-    edits = fix.mend(report.findings)
-    if apply:
-        for edit in edits:
-            fix.apply(edit)
-    return edits
 
 
 def _edit_data(edit: Edit, folder: Path, *, applied: bool) -> dict[str, Any]:
