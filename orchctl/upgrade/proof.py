@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,12 @@ class RowProof:
 
 
 def prove(
-    connection: Any, writes: Writes, level: str = "full", *, ignore: Collection[str] = ()
+    connection: Any,
+    writes: Writes,
+    level: str = "full",
+    *,
+    ignore: Collection[str] = (),
+    counts: Mapping[str, int] | None = None,
 ) -> RowProof:
     """Compare the state before (attached as `orchctl_before`) with what is about to be committed.
 
@@ -106,7 +111,9 @@ def prove(
         writes: What the authorizer saw.
         level: `full`: every value; `keys`: keys and foreign-key links only.
         ignore: Alembic's own tables.
+        counts: Rows by table before, where they are known.
     """
+    known = {name.lower(): rows for name, rows in (counts or {}).items()}
     began = time.monotonic()
     comparison = Comparison(connection, BEFORE)
     old, new = comparison.shapes(BEFORE), comparison.shapes("main")
@@ -114,12 +121,18 @@ def prove(
     losses: list[Loss] = []
     own = {name.lower() for name in ignore}
     old = {name: shape for name, shape in old.items() if name not in own}
-    touched = [name for name in old if writes.unseen or name in writes.touched]
+    everything = writes.unseen or writes.schema_open
+    touched = [name for name in old if everything or name in writes.touched]
     for name in touched:
         if name in new:
             rebuilt = writes.unseen or name in writes.dropped
             change = comparison.table(
-                old[name], new[name], rebuilt=rebuilt, links_only=level == "keys"
+                old[name],
+                new[name],
+                rebuilt=rebuilt,
+                links_only=level == "keys",
+                written=writes.changed_columns(name),
+                rows=known.get(name),
             )
             changes.append(change)
             losses += _row_losses(change, writes)

@@ -60,6 +60,10 @@ _DROP = re.compile(
     r"(?:(?:\w+|\"[^\"]+\")\s*\.\s*)?(\"[^\"]+\"|'[^']+'|`[^`]+`|\[[^\]]+\]|\w+)",
     re.IGNORECASE,
 )
+_NAME = r"(?:\"[^\"]+\"|'[^']+'|`[^`]+`|\[[^\]]+\]|\w+)"
+_ADD_COLUMN = re.compile(
+    rf"alter\s+table\s+(?:{_NAME}\s*\.\s*)?{_NAME}\s+add\s+(?!constraint\b)", re.IGNORECASE
+)
 _KINDS = {
     "BEGIN": Kind.BEGIN,
     "COMMIT": Kind.COMMIT,
@@ -95,6 +99,11 @@ def dropped_object(sql: str) -> tuple[str, str] | None:
     if match is None:
         return None
     return match[1].lower(), match[2].strip("\"'`[]").lower()
+
+
+def adds_column(sql: str) -> bool:
+    """Whether a statement surely is ALTER TABLE ADD COLUMN; False also when it can't be told."""
+    return _ADD_COLUMN.match(sql, _leading(sql)) is not None
 
 
 def is_several(sql: str) -> bool:
