@@ -45,6 +45,9 @@ LockTimeout = Annotated[
 ]
 
 
+_SLOW = 1.0  # seconds from which on it is told where the time went
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
     app.command("upgrade")(upgrade)
@@ -161,9 +164,7 @@ def run_plan(
     report = execute(settings, plan, listener(invocation.output))
     if not report.revisions:  # somebody else did it while we waited for the lock
         return _nothing_to_do(invocation, report.database, report.after)
-    return invocation.output.result(
-        report_object(report), lambda: invocation.output.line(_summary(report))
-    )
+    return invocation.output.result(report_object(report), lambda: _draw_report(invocation, report))
 
 
 def _after_a_killed_run(
@@ -248,6 +249,7 @@ def report_object(report: RunReport) -> dict[str, Any]:
         **_object(report.database, report.before, report.after, revisions, told, report.seconds),
         "deferred_commits": report.deferred_commits,
         "put_back": list(report.put_back),
+        "phases": {name: round(took, 3) for name, took in report.phases.items()},
     }
 
 
@@ -303,6 +305,13 @@ def _draw_plan(invocation: Invocation, plan: UpgradePlan) -> None:
         outside = "  (outside the transaction)" if step.revision in plan.outside else ""
         output.line(f"  {plan.direction} {step.revision}  {step.message}{outside}")
     output.line("Nothing was written.", "dim")
+
+
+def _draw_report(invocation: Invocation, report: RunReport) -> None:
+    invocation.output.line(_summary(report))
+    told = [f"{name} {seconds_text(seconds)}" for name, seconds in report.phases.items()]
+    if report.seconds >= _SLOW:
+        invocation.output.line(f"  time: {', '.join(told)}", "dim")
 
 
 def _summary(report: RunReport) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchctl.database.inspect import row_counts
@@ -31,6 +32,29 @@ print(digest.hexdigest())
 """
 
 
+class PendingHash:
+    """The content hash of a database, made by a child process while this one does other things.
+
+    Args:
+        path: An existing database, whose WAL is written back first; None when none is wanted.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._child = _hashing(path) if path and _written_back(path) else None
+
+    def __enter__(self) -> PendingHash:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+            self._child.communicate()
+
+    def result(self) -> str | None:
+        """What `content_hash` says; waits for it."""
+        return _result(self._child) if self._child is not None else None
+
+
 def content_hash(path: Path, *, untouched: bool = False) -> str | None:
     """SHA-256 of a database's pages, the same in every journal mode.
 
@@ -45,16 +69,23 @@ def content_hash(path: Path, *, untouched: bool = False) -> str | None:
     Returns:
         The hash, or None when it can't be told: somebody else is using the database just now.
     """
-    if not path.is_file():
-        return None
+    if not untouched:
+        return _hash_of_file(path) if _written_back(path) else None
     try:
-        if untouched:
-            return _hash_of_copy(path)
-        with contextlib.closing(writing(path, timeout=1.0)) as connection:
-            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return _hash_of_copy(path) if path.is_file() else None
     except (sqlite3.Error, OrchctlError):
         return None
-    return None if busy else _hash_of_file(path)
+
+
+def _written_back(path: Path) -> bool:
+    """Write the WAL back; False when there is no file, or somebody else is using it just now."""
+    if not path.is_file():
+        return False
+    try:
+        with contextlib.closing(writing(path, timeout=1.0)) as connection:
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except (sqlite3.Error, OrchctlError):
+        return False
 
 
 def _hash_of_copy(path: Path) -> str | None:
@@ -68,16 +99,28 @@ def _hash_of_copy(path: Path) -> str | None:
 
 
 def _hash_of_file(path: Path) -> str | None:
-    child = subprocess.run(
+    return _result(_hashing(path))
+
+
+def _hashing(path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _PROGRAM, str(path)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        check=False,
     )
-    return child.stdout.strip() or None
 
 
-def counted(path: Path) -> dict[str, int]:
-    """Rows of every table of an existing database, by name."""
+def _result(child: subprocess.Popen[str]) -> str | None:
+    return child.communicate()[0].strip() or None
+
+
+def counted(path: Path, known: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Rows of every table of an existing database, by name.
+
+    Args:
+        path: The database.
+        known: Rows of those tables that were counted already.
+    """
     with contextlib.closing(writing(path, timeout=5.0)) as connection:
-        return row_counts(connection)
+        return row_counts(connection, known)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import sqlite3
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,17 +160,24 @@ def leftover_tables(connection: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(name for name in tables(connection) if name.startswith("_alembic_tmp_"))
 
 
-def row_counts(connection: sqlite3.Connection) -> dict[str, int]:
+def row_counts(
+    connection: sqlite3.Connection, known: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """Rows of every table but SQLite's own. Dear: reads an index or the table to its end.
 
     Virtual tables are left out: counting may need a module that isn't loaded, and what they hold
     is in their shadow tables.
+
+    Args:
+        connection: To the database.
+        known: Rows of those tables that were counted already, by name.
     """
+    there = known or {}
     rows = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 "
         "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
     ).fetchall()
-    return {name: _count(connection, name) for (name,) in rows}
+    return {name: there[name] if name in there else _count(connection, name) for (name,) in rows}
 
 
 def schema_hash(connection: sqlite3.Connection) -> str:
@@ -199,24 +207,43 @@ def integrity_check(connection: sqlite3.Connection) -> tuple[str, ...]:
     return _complaints(connection, "integrity_check")
 
 
-def foreign_key_violations(connection: sqlite3.Connection) -> frozenset[Violation]:
+def foreign_key_violations(
+    connection: sqlite3.Connection, among: Iterable[str] | None = None
+) -> frozenset[Violation]:
     """Rows whose parent is missing: (table, rowid, parent table, index of the foreign key).
 
     The rowid is None in a table WITHOUT ROWID. A foreign key that fits no unique key of its
     parent can't be checked by SQLite: it is reported as (table, None, the complaint, -1).
+
+    Args:
+        connection: To the database.
+        among: Look at the rows of these tables only.
     """
-    try:
-        return frozenset(connection.execute("PRAGMA foreign_key_check").fetchall())
-    except sqlite3.OperationalError as error:
-        if "foreign key mismatch" not in str(error):
-            raise
+    if among is None:
+        try:
+            return frozenset(connection.execute("PRAGMA foreign_key_check").fetchall())
+        except sqlite3.OperationalError as error:
+            if "foreign key mismatch" not in str(error):
+                raise
     found: set[Violation] = set()
-    for table in tables(connection):
+    for table in tables(connection) if among is None else among:
         try:
             found.update(connection.execute(f"PRAGMA foreign_key_check({quoted(table)})"))
         except sqlite3.OperationalError as error:
             found.add((table, None, str(error), -1))
     return frozenset(found)
+
+
+def foreign_keys(connection: sqlite3.Connection) -> dict[str, frozenset[tuple[str, ...]]]:
+    """By table, lower case: what its foreign keys are, as (parent, column, parent's column)."""
+    found: dict[str, set[tuple[str, ...]]] = {name.lower(): set() for name in tables(connection)}
+    rows = connection.execute(
+        'SELECT s.name, f."table", f."from", f."to" FROM sqlite_schema AS s, '
+        "pragma_foreign_key_list(s.name) AS f WHERE s.type = 'table'"
+    )
+    for table, *link in rows.fetchall():
+        found[table.lower()].add(tuple(str(part).lower() for part in link))
+    return {table: frozenset(links) for table, links in found.items()}
 
 
 def quoted(name: str) -> str:

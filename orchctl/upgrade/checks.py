@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +15,21 @@ from orchctl.database.failure import damaged, explain, inaccessible
 from orchctl.database.inspect import (
     Violation,
     foreign_key_violations,
+    foreign_keys,
     leftover_tables,
     quick_check,
     stamped,
+    tables,
 )
 from orchctl.database.open import reading, writing
 from orchctl.database.space import require
 from orchctl.errors import Refused
+from orchctl.snapshots.frozen import frozen
 from orchctl.upgrade.patience import STEP
 
 if TYPE_CHECKING:
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.writes import Writes
 
 _MARGIN = 1 << 20  # bytes for the journal, manifests and the directory itself
 
@@ -118,27 +122,42 @@ class CommitGuard:
 
     Args:
         connection: The upgrade's own, inside its transaction, nothing written yet.
+        snapshot: A closed file with the state before. Violations are then looked for in it, and
+            only once there is one to compare with; without it they are looked for at once.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._violations = foreign_key_violations(connection)
+    def __init__(self, connection: sqlite3.Connection, snapshot: Path | None = None) -> None:
+        self._snapshot = snapshot
+        self._violations = None if snapshot else foreign_key_violations(connection)
+        self._links = foreign_keys(connection)
         self._leftovers = set(leftover_tables(connection))
 
     @property
     def violations(self) -> frozenset[Violation]:
         """The foreign-key violations from before the run."""
+        if self._violations is None:
+            assert self._snapshot is not None  # noqa: S101 - see __init__
+            with frozen(self._snapshot) as connection:
+                self._violations = foreign_key_violations(connection)
         return self._violations
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def check(self, connection: sqlite3.Connection, writes: Writes) -> None:
         """Compare.
+
+        Args:
+            connection: The upgrade's own, everything written.
+            writes: What the run wrote; only where that can make a violation is one looked for.
 
         Raises:
             Refused: The run leaves a foreign-key violation or a temporary table of Alembic's that
                 was not there before. Nothing is committed.
         """
-        new = new_violations(self._violations, foreign_key_violations(connection))
-        if new:
-            raise _violated(new)
+        suspects = self._suspects(foreign_keys(connection), writes)
+        among = [name for name in tables(connection) if name.lower() in suspects]
+        if among and (after := foreign_key_violations(connection, among)):
+            before = {one for one in self.violations if one[0].lower() in suspects}
+            if new := new_violations(frozenset(before), after):
+                raise _violated(new)
         if leftovers := sorted(set(leftover_tables(connection)) - self._leftovers):
             raise Refused(
                 f"The run leaves {', '.join(leftovers)} behind",
@@ -146,6 +165,28 @@ class CommitGuard:
                 state="The database is as before",
                 hint="A batch_alter_table in a revision did not end",
             )
+
+    def _suspects(
+        self, links: dict[str, frozenset[tuple[str, ...]]], writes: Writes
+    ) -> frozenset[str]:
+        """Tables whose foreign keys may be violated now and were not before.
+
+        Without a change of its rows, of its foreign keys and of its parents it can't be.
+        """
+        if writes.everything:
+            return frozenset(links)
+        changed = {name for name in writes.touched if writes.changed_columns(name) != frozenset()}
+        changed |= writes.unindexed  # a foreign key needs a unique one of its parent
+        return frozenset(
+            table
+            for table, mine in links.items()
+            if mine
+            and (
+                table in changed
+                or mine != self._links.get(table)
+                or any(parent in changed or parent not in links for parent, *_ in mine)
+            )
+        )
 
 
 def new_violations(
@@ -177,7 +218,7 @@ def confirm(
     file: Path,
     version_table: str,
     heads: tuple[str, ...],
-    known: frozenset[Violation],
+    known: Callable[[], frozenset[Violation]],
 ) -> str | None:
     """Ask a fresh connection what is really in the file after a commit.
 
@@ -185,7 +226,7 @@ def confirm(
         file: The database.
         version_table: Name of Alembic's table.
         heads: What it must hold, sorted.
-        known: The foreign-key violations from before the run.
+        known: Tells the foreign-key violations from before the run; asked when there are any.
 
     Returns:
         What is wrong, or None.
@@ -202,7 +243,8 @@ def confirm(
                 return f"it is at {', '.join(found) or 'base'}, not {', '.join(heads) or 'base'}"
             if complaints := quick_check(connection):
                 return f"quick_check: {complaints[0]}"
-            if new := new_violations(known, foreign_key_violations(connection)):
+            found_now = foreign_key_violations(connection)
+            if found_now and (new := new_violations(known(), found_now)):
                 return f"new foreign-key violations: {dict(new)}"
     except sqlite3.Error as error:
         told = explain(error, file, doing="read")

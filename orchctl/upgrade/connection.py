@@ -22,14 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from orchctl.upgrade.cursor import GuardedCursor
-from orchctl.upgrade.statements import (
-    REFUSED,
-    Kind,
-    adds_column,
-    classify,
-    dropped_object,
-    is_several,
-)
+from orchctl.upgrade.statements import REFUSED, Kind, classify, dropped_object, is_several
 from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
@@ -381,14 +374,8 @@ class GuardedConnection:
     ) -> int:
         if self._own:
             return sqlite3.SQLITE_OK
-        # With DROP COLUMN the argument that is the schema elsewhere is the column.
-        adds = (
-            action == sqlite3.SQLITE_ALTER_TABLE
-            and schema is None
-            and adds_column(self.statement or "")
-        )
         # Also outside the transaction: what is seen, the proof need not guess.
-        self.writes.note(action, first, second, trigger, adds_column=adds)
+        self.writes.note(action, first, second, trigger, schema, self.statement)
         if action in _ENDING and self.state is not State.OUTSIDE:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchctl.database import lock
+from orchctl.database.content import PendingHash, content_hash, counted
 from orchctl.errors import Interrupted, OrchctlError, Refused, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
 from orchctl.upgrade.journal import Beginning, Entry, Journal
@@ -21,6 +22,7 @@ from orchctl.upgrade.manifest import chain_manifest
 from orchctl.upgrade.outcome import Hooks, Outcome, Participant
 from orchctl.upgrade.outside_run import OutsideRun
 from orchctl.upgrade.patience import patiently
+from orchctl.upgrade.phases import Phases
 from orchctl.upgrade.plan import plan_again
 from orchctl.upgrade.safekeeping import Safekeeping
 from orchctl.upgrade.starting_point import StartingPoint
@@ -68,6 +70,8 @@ class RunReport:
         proof: What the proof found; None when nothing ran, or there was nothing before.
         proof_level: full, keys, counts or off.
         put_back: What table rebuilds had dropped and the run created again: `index ix`, …
+        phases: Where the time went, by name: preflight, snapshot, rehearsal, revisions (env.py and
+            the wait for the write lock with them), proof, commit, confirmation, journal.
     """
 
     direction: str
@@ -81,6 +85,7 @@ class RunReport:
     proof: RowProof | None = None
     proof_level: str = "off"
     put_back: tuple[str, ...] = ()
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunReport:
@@ -126,10 +131,12 @@ class _Run:
         self._plan = plan
         self._listener = listener
         self._began = time.monotonic()
+        self._phases = Phases("preflight")
         self._journal = Journal(plan.snapshot_directory, plan.database)
         self._kept: Safekeeping | None = None
         self._transaction: Transaction | None = None
         self._outside = OutsideRun(settings, plan, listener)
+        self._counts: dict[str, int] = {}
         self._was_there = True
         self._begun: Beginning | None = None
         self._killed: KilledRun | None = None
@@ -167,22 +174,26 @@ class _Run:
                 self._failed(error, start.snapshot)
                 raise
             self._outside.went_through()
+            self._phases.turn("confirmation")
             report = self._report(outcome, start.snapshot)
         if outcome.applied:
             self._keep(outcome, report)
         if outcome.interrupted:
             raise self.interrupted()
-        return report
+        seconds = time.monotonic() - self._began
+        return replace(report, seconds=seconds, phases=self._phases.seconds())
 
     def _rehearse(self, start: StartingPoint) -> None:
         from orchctl.upgrade.rehearsal import copy_of, rehearse
 
+        self._phases.turn("snapshot")
         snapshot = start.take_early()
+        self._phases.turn("rehearsal")
         self._begin(snapshot)
         quiet = replace(self._listener, running=lambda _: None)
         with copy_of(self._plan, quiet, snapshot.path) as copy:
             try:
-                rehearsal = rehearse(self._settings, self._plan, copy, quiet, snapshot.path)
+                rehearsal = rehearse(self._settings, self._plan, copy, quiet, snapshot)
             except Refused as error:
                 if error.code != NOT_REHEARSABLE:
                     raise
@@ -192,12 +203,15 @@ class _Run:
 
     def _migrate(self, start: StartingPoint) -> Outcome:
         plan = self._plan
+        self._phases.turn("revisions")
 
         def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
+            self._phases.turn("snapshot")
             snapshot = start.settle()
+            self._phases.turn("revisions")
             self._begin(snapshot)
             before = snapshot.path if snapshot else self._database_in_wal(guard)
-            self._kept = Safekeeping(self._settings, guard, before, plan)
+            self._kept = Safekeeping(self._settings, guard, before, plan, snapshot)
             self._outside.snapshot = snapshot
 
         hooks = Hooks(locked=locked, step=self._listener.running, check=self._check)
@@ -232,15 +246,17 @@ class _Run:
             self._killed = killed
 
     def _keep(self, outcome: Outcome, report: RunReport) -> None:
-        try:
-            self._confirm(outcome, report.snapshot)
-        except KeyboardInterrupt:
-            self._record(report)  # what is not in the journal can't be rolled back
-            raise
-        except OrchctlError as error:
-            self._failed(error, report.snapshot)
-            raise
-        self._record(report)
+        with PendingHash(report.database if report.snapshot else None) as content:
+            try:
+                self._confirm(outcome, report.snapshot)
+            except KeyboardInterrupt:
+                self._record(report, content)  # what is not in the journal can't be rolled back
+                raise
+            except OrchctlError as error:
+                self._failed(error, report.snapshot)
+                raise
+            self._phases.turn("journal")
+            self._record(report, content)
 
     def _database_in_wal(self, guard: GuardedConnection) -> Path | None:
         mode = guard.real.execute("PRAGMA journal_mode").fetchone()[0]
@@ -248,17 +264,23 @@ class _Run:
 
     def _check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
         if self._kept is not None:
+            self._phases.turn("proof")
             self._kept.check(guard, declared)
+            self._counts = self._kept.row_counts(guard.writes)
+            self._phases.turn("commit")
             for thing in self._kept.put_back:
                 self._listener.step(f"Put back, dropped by a table rebuild: {thing}")
             self._listener.step(self._kept.told)
 
     def _confirm(self, outcome: Outcome, snapshot: Snapshot | None) -> None:
-        known = self._kept.violations if self._kept else frozenset()
+        kept = self._kept
         file, table = self._plan.database, outcome.version_table
         try:
             wrong = patiently(
-                lambda: confirm(file, table, outcome.after, known), self._settings.lock_timeout
+                lambda: confirm(
+                    file, table, outcome.after, lambda: kept.violations if kept else frozenset()
+                ),
+                self._settings.lock_timeout,
             )
         except OrchctlError as error:  # nothing against the commit, which SQLite reported done
             self._listener.warning(f"Not confirmed through a fresh connection: {error.message}")
@@ -324,12 +346,12 @@ class _Run:
         plan, seconds = self._plan, time.monotonic() - self._began
         return RunReport(plan.direction, plan.database, plan.before, plan.before, (), None, seconds)
 
-    def _record(self, report: RunReport) -> None:
+    def _record(self, report: RunReport, pending: PendingHash) -> None:
         content, counts = None, {}
         if report.snapshot is not None:  # what a rollback compares with; without one it can't be
-            from orchctl.database.content import content_hash, counted
-
-            content, counts = content_hash(report.database), counted(report.database)
+            # Ctrl-C reaches the child, too; then again.
+            content = pending.result() or content_hash(report.database)
+            counts = counted(report.database, self._counts)
         entry = Entry(
             event=report.direction,
             database=str(report.database),
@@ -340,7 +362,7 @@ class _Run:
             content=content,
             row_counts=counts,
             chain=chain_manifest(self._settings),
-            seconds=round(report.seconds, 3),
+            seconds=round(time.monotonic() - self._began, 3),
         )
         try:
             self._journal.append(entry)

@@ -121,8 +121,7 @@ def prove(
     losses: list[Loss] = []
     own = {name.lower() for name in ignore}
     old = {name: shape for name, shape in old.items() if name not in own}
-    everything = writes.unseen or writes.schema_open
-    touched = [name for name in old if everything or name in writes.touched]
+    touched = [name for name in old if writes.everything or name in writes.touched]
     for name in touched:
         if name in new:
             rebuilt = writes.unseen or name in writes.dropped

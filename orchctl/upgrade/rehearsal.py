@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +26,13 @@ from orchctl.upgrade.unsafe import Unsafe
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.database.inspect import Violation
+    from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.connection import GuardedConnection
     from orchctl.upgrade.execute import Listener
     from orchctl.upgrade.plan import UpgradePlan
     from orchctl.upgrade.proof import RowProof
+
+_FICLONE = 0x40049409  # https://man7.org/linux/man-pages/man2/ioctl_ficlone.2.html
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Rehearsal:
         revisions: The revisions, each with its seconds.
         proof: How the rows changed, and what was lost but declared; None when nothing ran.
         proof_level: full, keys, counts or off.
-        violations: The foreign-key violations that were there before.
+        violations: Tells the foreign-key violations that were there before.
         put_back: What a table rebuild had dropped, and was created again.
         version_table: Alembic's table.
         size_before: Bytes of the copy before.
@@ -55,7 +59,7 @@ class Rehearsal:
     revisions: tuple[AppliedRevision, ...]
     proof: RowProof | None
     proof_level: str
-    violations: frozenset[Violation]
+    violations: Callable[[], frozenset[Violation]]
     put_back: tuple[str, ...]
     version_table: str
     size_before: int
@@ -99,7 +103,7 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
     with scratch_folder(place, REHEARSAL) as folder:
         copy = folder / plan.database.name
         if plan.exists and snapshot is not None:
-            shutil.copyfile(snapshot, copy)
+            _copy_file(snapshot, copy)
         elif plan.exists:
             with (
                 listener.bar("Copy") as progress,
@@ -108,7 +112,7 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
             ):
                 target.execute("PRAGMA synchronous=OFF")
                 copy_pages(source, target, progress)
-        with contextlib.closing(sqlite3.connect(copy)) as connection:
+        with _open(copy) as connection:
             # In WAL mode the state before stays readable while the run writes.
             connection.execute("PRAGMA journal_mode=WAL")
         yield copy
@@ -119,7 +123,7 @@ def rehearse(
     plan: UpgradePlan,
     copy: Path,
     listener: Listener,
-    snapshot: Path | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Rehearsal:
     """Run a plan on a copy, with every check of the real run; the live file is not touched.
 
@@ -134,11 +138,11 @@ def rehearse(
         UpgradeFailed, Refused, ConfigurationError, UsageError: As the real run would; and
             `not-rehearsable`, when a revision outside the transaction reaches other files.
     """
-    before = (snapshot or _second(copy)) if plan.outside else copy
+    before = (snapshot.path if snapshot else _second(copy)) if plan.outside else copy
     kept: list[Safekeeping] = []
 
     def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
-        kept.append(Safekeeping(settings, guard, before, plan))
+        kept.append(Safekeeping(settings, guard, before, plan, snapshot))
 
     def check(guard: GuardedConnection, declared: frozenset[str]) -> None:
         kept[0].check(guard, declared)
@@ -154,7 +158,7 @@ def rehearse(
         revisions=outcome.applied,
         proof=kept[0].proof if kept else None,
         proof_level=kept[0].level if kept else "off",
-        violations=kept[0].violations if kept else frozenset(),
+        violations=lambda: kept[0].violations if kept else frozenset(),
         put_back=kept[0].put_back if kept else (),
         version_table=outcome.version_table,
         size_before=size_before,
@@ -164,13 +168,30 @@ def rehearse(
     )
 
 
+def _copy_file(source: Path, target: Path) -> None:
+    """Copy a closed file, sharing its blocks where the file system can (Btrfs, XFS)."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new, _FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfile(source, target)
+
+
+@contextlib.contextmanager
+def _open(copy: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        # Changing to WAL mode, and the last one's closing, would write all of the copy to the disk.
+        connection.execute("PRAGMA synchronous=OFF")
+        yield connection
+
+
 @contextlib.contextmanager
 def _kept_log(copy: Path, plan: UpgradePlan) -> Iterator[Path]:
     """The copy's write-ahead log, which would go with the last connection, still there."""
     if plan.outside:  # a change of journal_mode needs the file for itself
         yield copy.with_name(copy.name + "-wal")
         return
-    with contextlib.closing(sqlite3.connect(copy)) as keeper:
+    with _open(copy) as keeper:
         keeper.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         yield copy.with_name(copy.name + "-wal")
 

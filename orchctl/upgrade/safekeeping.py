@@ -21,9 +21,14 @@ from orchctl.upgrade.proof import (
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
+    from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.connection import GuardedConnection
     from orchctl.upgrade.plan import UpgradePlan
     from orchctl.upgrade.schema_losses import SchemaBefore
+    from orchctl.upgrade.writes import Writes
+
+
+_NONE = RowProof((), (), 0, 0.0)
 
 
 class Safekeeping:
@@ -36,6 +41,7 @@ class Safekeeping:
             mode the database itself, whose committed state a second attachment still sees. None
             when there is none; then rows can only be counted.
         plan: What runs.
+        snapshot: The snapshot of that state, if there is one.
 
     Attributes:
         level: full, keys, counts or off.
@@ -49,12 +55,14 @@ class Safekeeping:
         guard: GuardedConnection,
         before: Path | None,
         plan: UpgradePlan,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self._allowed = settings.allow_loss
         self._accept_drops = plan.accept_drops
         self._before = before
         self._nothing_before = not plan.exists
-        self._commit_guard = CommitGuard(guard.real)
+        self._commit_guard = CommitGuard(guard.real, snapshot.path if snapshot else None)
+        self._counted = snapshot.row_counts if snapshot else None
         # Read only when a table was rebuilt; where no file keeps the state before, now or never.
         self._schema = _schema(guard.real) if before is None and plan.exists else None
         self.level = _level(settings, before, plan.size)
@@ -66,6 +74,19 @@ class Safekeeping:
     def violations(self) -> frozenset[Violation]:
         """The foreign-key violations from before the run."""
         return self._commit_guard.violations
+
+    def row_counts(self, writes: Writes) -> dict[str, int]:
+        """Rows of the tables that need no counting after the run, by name.
+
+        Args:
+            writes: What the run wrote.
+        """
+        if writes.everything or not self._counted:
+            return {}
+        untouched = {
+            name: rows for name, rows in self._counted.items() if name.lower() not in writes.touched
+        }
+        return untouched | {one.table: one.after for one in (self.proof or _NONE).changes}
 
     @property
     def told(self) -> str:
@@ -90,7 +111,7 @@ class Safekeeping:
             Refused: New foreign-key violations, leftovers, or loss that nobody declared.
         """
         self.put_back, found = self._schema_losses(guard)
-        self._commit_guard.check(guard.real)
+        self._commit_guard.check(guard.real, guard.writes)
         if self.level != "off":
             self.proof = self._prove(guard)
             found = (*found, *self.proof.losses)
@@ -122,7 +143,13 @@ class Safekeeping:
             return prove_counts(self._counts | own, row_counts(guard.real) | own)
         if not _attached(guard.real):
             guard.attach(self._before, BEFORE)
-        return prove(guard.real, guard.writes, self.level, ignore=guard.version_tables)
+        return prove(
+            guard.real,
+            guard.writes,
+            self.level,
+            ignore=guard.version_tables,
+            counts=self._counted,
+        )
 
 
 def _schema(connection: Any) -> SchemaBefore:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchctl.upgrade.on_purpose import named_by
+from orchctl.upgrade.statements import adds_column
 
 _TOUCHING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 
@@ -27,6 +28,7 @@ class Writes:
             trigger; lower case.
         updated_somehow: (table, column) named by any UPDATE; lower case.
         dropped_by_name: (trigger | index | view, name) that a revision dropped by name.
+        unindexed: Tables that lost an index, lower case.
         revisions: The files of the revisions that ran.
         direction: `upgrade` or `downgrade`.
         unseen: Whether a revision ran outside the transaction: any table may have been written
@@ -40,6 +42,7 @@ class Writes:
     updated: set[tuple[str, str]] = field(default_factory=set)
     updated_somehow: set[tuple[str, str]] = field(default_factory=set)
     dropped_by_name: set[tuple[str, str]] = field(default_factory=set)
+    unindexed: set[str] = field(default_factory=set)
     revisions: list[Path] = field(default_factory=list)
     direction: str = "upgrade"
     unseen: bool = False
@@ -60,8 +63,8 @@ class Writes:
         first: str | None,
         second: str | None,
         trigger: str | None,
-        *,
-        adds_column: bool = False,
+        third: str | None = None,
+        sql: str | None = None,
     ) -> None:
         """Take in one call of the authorizer.
 
@@ -70,7 +73,8 @@ class Writes:
             first: Its first argument: the table, or for ALTER TABLE the database.
             second: Its second: the column, or for ALTER TABLE the table.
             trigger: The innermost trigger or view that the access comes from, if any.
-            adds_column: Whether the statement is known to be ALTER TABLE ADD COLUMN.
+            third: Its third: the schema, or for ALTER TABLE DROP COLUMN the column.
+            sql: The statement, as far as it is known.
         """
         if action == sqlite3.SQLITE_UPDATE and first:
             self.touched.add(first.lower())
@@ -81,12 +85,19 @@ class Writes:
             self._rearranged(first)
             self.dropped.add(first.lower())
         elif action == sqlite3.SQLITE_ALTER_TABLE and second:
-            if adds_column:
+            if third is None and adds_column(sql or ""):
                 self.touched.add(second.lower())
             else:
                 self._rearranged(second)
+        elif action == sqlite3.SQLITE_DROP_INDEX and second:
+            self.unindexed.add(second.lower())
         elif action == sqlite3.SQLITE_PRAGMA and first and first.lower() == "writable_schema":
             self.schema_open |= second is not None
+
+    @property
+    def everything(self) -> bool:
+        """Whether any table may have been written to."""
+        return self.unseen or self.schema_open
 
     def changed_columns(self, table: str) -> frozenset[str] | None:
         """The columns in which rows of a table may differ from before, lower case.
@@ -101,7 +112,7 @@ class Writes:
         Returns:
             None when rows may have come or gone, or anything may be different.
         """
-        if self.unseen or self.schema_open or table in self.rearranged:
+        if self.everything or table in self.rearranged:
             return None
         return frozenset(column for name, column in self.updated_somehow if name == table)
 

@@ -159,8 +159,7 @@ def test_what_the_authorizer_saw_spares_no_comparison_that_would_find_something(
         writes, running = Writes(), ""
 
         def seen(action: int, first: Any, second: Any, third: Any, trigger: Any) -> int:
-            adds = third is None and adds_column(running)
-            writes.note(action, first, second, trigger, adds_column=adds)
+            writes.note(action, first, second, trigger, third, running)
             return sqlite3.SQLITE_OK
 
         connection.set_authorizer(seen)
