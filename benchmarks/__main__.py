@@ -8,10 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import page, snapshot, startup, upgrade
+from benchmarks import large, page, snapshot, startup, upgrade
 from benchmarks.figures import HEADERS, Options, Report
 
-BENCHMARKS = {"startup": startup.run, "upgrade": upgrade.run, "snapshot": snapshot.run}
+BENCHMARKS = {
+    "startup": startup.run,
+    "upgrade": upgrade.run,
+    "snapshot": snapshot.run,
+    "large": large.run,
+}
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 _INI = """\
@@ -73,11 +74,16 @@ _STATEMENTS = (_TABLE, _COLUMN, _CHILD)
 
 def write_chain(folder: Path, length: int) -> None:
     """Write an Alembic project with `length` revisions in one line; its database is app.db."""
+    write_project(folder, [_STATEMENTS[n % 3].format(table=n // 3) for n in range(length)])
+
+
+def write_project(folder: Path, statements: Sequence[str]) -> None:
+    """Write an Alembic project with one revision for each of these bodies of upgrade()."""
     versions = folder / "migrations" / "versions"
     versions.mkdir(parents=True)
     (folder / "alembic.ini").write_text(_INI)
     (folder / "migrations" / "env.py").write_text(_ENV)
-    for number in range(1, length + 1):
+    for number, statement in enumerate(statements, start=1):
         parent = revision_id(number - 1) if number > 1 else ""
         (versions / f"{revision_id(number)}_step.py").write_text(
             _REVISION.format(
@@ -85,7 +91,7 @@ def write_chain(folder: Path, length: int) -> None:
                 revision=revision_id(number),
                 parent=parent,
                 down=repr(parent) if parent else None,
-                statement=_STATEMENTS[(number - 1) % 3].format(table=(number - 1) // 3),
+                statement=statement,
             )
         )
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,29 @@ def timed(
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode(errors='replace')[-2000:]}")
     return seconds
+
+
+def peak_memory(command: Sequence[str], folder: Path) -> float:
+    """Run a command to its end; the MB that it, or a child of its, had in memory at most.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told.seek(0)
+            raise RuntimeError(f"{' '.join(command)}: {told.read()[-2000:].decode()}")
+    return usage.ru_maxrss / 1024
 
 
 def slowed(command: Sequence[str], milliseconds: float) -> list[str]:

@@ -101,8 +101,26 @@ class Count:
         return (self.case, f"{self.ours}", theirs, f"{self.ours / self.theirs:.3f}", bound)
 
 
+@dataclass(frozen=True)
+class Peak:
+    """The most memory that a command and its children took, with the most that it may take."""
+
+    case: str
+    megabytes: float
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        return self.megabytes <= self.bound
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        return (self.case, f"{self.megabytes:.0f} MB", "", "", f"≤ {self.bound:g} MB")
+
+
 HEADERS = ("case", "orchctl", "against", "ratio", "bound")
-Figure = Ratio | Count
+Figure = Ratio | Count | Peak
 
 
 @dataclass(frozen=True)
