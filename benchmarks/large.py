@@ -40,6 +40,7 @@ _VERSION = (
     "INSERT INTO alembic_version VALUES ('000001')",
 )
 _ADD_COLUMN = 'op.add_column("entry", sa.Column("memo", sa.Text))'
+_ADDED = "ALTER TABLE entry ADD COLUMN memo TEXT"
 _REBUILD = """for table in ("account", "entry", "document"):
         with op.batch_alter_table(table, recreate="always") as batch:
             batch.add_column(sa.Column("memo", sa.Text))"""
@@ -150,7 +151,7 @@ def _changed(connection: sqlite3.Connection, *, rebuild: bool) -> Any:
     connection.execute("BEGIN IMMEDIATE")
 
     def seen(action: int, first: Any, second: Any, third: Any, trigger: Any) -> int:
-        writes.note(action, first, second, trigger, adds_column=not rebuild)
+        writes.note(action, first, second, trigger, third, None if rebuild else _ADDED)
         return sqlite3.SQLITE_OK
 
     connection.set_authorizer(seen)
@@ -162,7 +163,7 @@ def _changed(connection: sqlite3.Connection, *, rebuild: bool) -> Any:
             connection.execute(f"ALTER TABLE _alembic_tmp_{table} RENAME TO {table}")
         connection.execute(_INDEX)
     else:
-        connection.execute("ALTER TABLE entry ADD COLUMN memo TEXT")
+        connection.execute(_ADDED)
     connection.set_authorizer(None)
     return writes
 
