@@ -204,7 +204,7 @@ def _peaks(project: Path, size: int) -> list[Peak]:
         figures.append(Peak(f"{size:,} MB: orchctl {title}", megabytes, _MEMORY))
     # What was put aside by the rollback goes back.
     (latest,) = sorted((project / "backups").rglob("*.snapshot"))[-1:]
-    words = ("backup", "restore", latest.stem, "--yes")
+    words = ("backup", "restore", latest.stem.rsplit(".", 1)[-1], "--yes")
     megabytes = peak_memory([ORCHCTL, *words], project)
     figures.append(Peak(f"{size:,} MB: orchctl backup restore", megabytes, _MEMORY))
     return figures
