@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from orchctl.chain.examine import Examination
@@ -59,7 +59,7 @@ def check(
         more: What was found by other means (databases, a lockfile, a merged tree).
     """
     report = verify(examination.files, place.locations)
-    found = [*report.findings, *_lint(examination), *more]
+    found = [*report.findings, *_lint(examination, report.revisions), *more]
     counted = selection.apply(found)
     left = without_ignored(
         counted,
@@ -72,8 +72,8 @@ def check(
     return replace(report, findings=by_place(left))
 
 
-def _lint(examination: Examination) -> Iterator[Finding]:
+def _lint(examination: Examination, revisions: Sequence[str]) -> Iterator[Finding]:
     lints = examination.lints
     for lint in lints.values():
         yield from lint.findings
-    yield from across(lints)
+    yield from across(lints, revisions)

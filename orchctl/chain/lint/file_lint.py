@@ -8,17 +8,36 @@ from orchctl.chain.findings import Finding
 
 
 class Link(NamedTuple):
-    """A foreign key that a revision's text declares.
+    """A foreign key that upgrade() declares.
 
     Attributes:
         child: The table that has it.
         parent: The table that it refers to.
         on_delete: CASCADE, SET NULL, …, upper case; None when nothing is declared.
+        name: The constraint's name.
+        column: The column it is on; None when there are several, or it is not known.
     """
 
     child: str
     parent: str
     on_delete: str | None
+    name: str | None = None
+    column: str | None = None
+
+
+class Unlink(NamedTuple):
+    """Foreign keys that go: those of a table, of that name or on that column where one is given."""
+
+    child: str
+    name: str | None = None
+    column: str | None = None
+
+
+class Renaming(NamedTuple):
+    """A table that gets another name."""
+
+    old: str
+    new: str
 
 
 class Rebuild(NamedTuple):
@@ -35,15 +54,23 @@ class Rebuild(NamedTuple):
     column: int
 
 
+Step = Link | Unlink | Renaming | Rebuild
+
+
 class FileLint(NamedTuple):
     """What a file's text shows.
 
     Attributes:
         findings: What this file alone is enough to see.
-        links: The foreign keys it declares; L05 needs those of the whole chain.
-        rebuilds: The tables it rebuilds in upgrade().
+        revision: Its id.
+        steps: What upgrade() does to foreign keys and to tables that may have some, in order: L05
+            needs those of the whole chain.
+        given: The names of constraints it gives, of those that look like a server's own.
+        unnamed: What is wrong unless another file gives that name: the name, the finding.
     """
 
     findings: tuple[Finding, ...] = ()
-    links: tuple[Link, ...] = ()
-    rebuilds: tuple[Rebuild, ...] = ()
+    revision: str | None = None
+    steps: tuple[Step, ...] = ()
+    given: frozenset[str] = frozenset()
+    unnamed: tuple[tuple[str, Finding], ...] = ()
