@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = Project(tmp_path / "project")
-    made.add("001", "op.create_table('users', sa.Column('id', sa.Integer))", name="001_initial.py")
+    table = "op.create_table('users', sa.Column('id', sa.Integer))"
+    made.add("001", table, "op.drop_table('users')", name="001_initial.py")
     made.add("002", name="002_more.py")
     made.add("003", name="003_last.py")
     return made

@@ -63,6 +63,8 @@ def _left_behind(subject: Subject, up: Script, down: Script) -> Iterator[Finding
             continue
         column = _column(act) if kind == "add_column" else None
         if kind == "create_table":
+            if "if_not_exists" in act.keywords:  # it may have been there before
+                continue
             told = f"creates the table {act.table!r}"
         elif column and (act.table, column) not in without and act.table not in unsure:
             if _dropped_again(act.table, column, up) or _renamed(act.table, column, down):

@@ -23,6 +23,7 @@ from orchctl.chain.lint.things import (
     RESULT,
     UNKNOWN,
     Bind,
+    Built,
     Dotted,
     Method,
     Session,
@@ -51,6 +52,10 @@ def _attribute(reader: Reader, node: ast.Attribute) -> Thing:
         reader.note("read", node)
     if name == "dialect":
         return DIALECT
+    if type(of) is Built and of.name.lower() == "table" and of.args:
+        return {"__tablename__": of.args[0], "name": of.args[0], "__table__": of}.get(
+            name, Method(of, name)
+        )
     return Method(of, name)
 
 
