@@ -62,10 +62,12 @@ def lay_out(chart: Chart) -> Layout:
 def _lane(edge: Edge, rows: Mapping[str, int], waiting: list[str | None], column: int) -> int:
     if rows[edge.parent] <= rows[edge.child]:  # a loop: back up, beside everything
         return len(waiting)
+    own = column < len(waiting) and waiting[column] is None
     for place, id_ in enumerate(waiting):
-        if id_ == edge.parent:
+        # Straight on where that is further left: the main line then stays where it is.
+        if id_ == edge.parent and not (own and column < place):
             return place
-    place = column if column < len(waiting) and waiting[column] is None else _free(waiting)
+    place = column if own else _free(waiting)
     waiting[place] = edge.parent
     return place
 

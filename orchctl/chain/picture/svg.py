@@ -9,7 +9,7 @@ from orchctl.chain.picture.chart import Chart, Node
 from orchctl.chain.picture.layout import Layout, Line, lay_out
 
 # Pixels.
-_ROW, _COLUMN, _RADIUS, _MARGIN, _LETTER = 28, 22, 6, 16, 7.4
+_ROW, _COLUMN, _RADIUS, _MARGIN, _LETTER = 28, 22, 6, 16, 8.4
 _STYLE = """
   text { font: 13px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
   .dim { fill: #656d76; }
@@ -68,10 +68,14 @@ def _path(layout: Layout, line: Line) -> str:
     x0, y0 = _x(layout.columns[child]), _y(layout.rows[child])
     x1, y1 = _x(layout.columns[parent]), _y(layout.rows[parent])
     x = _x(line.column)
-    bend = _ROW if y1 > y0 else -_ROW
     way = f"M{x0:g} {y0:g}"
+    if y1 <= y0:  # back up, beside everything
+        way += f" C{x:g} {y0:g} {x:g} {y0:g} {x:g} {(y0 + y1) / 2:g}"
+        way += f" C{x:g} {y1:g} {x:g} {y1:g} {x1:g} {y1:g}"
+        return f'<path class="{line.edge.kind}" d="{way}"/>'
+    bend = _ROW
     way += f" C{x0:g} {y0 + bend / 2:g} {x:g} {y0 + bend / 2:g} {x:g} {y0 + bend:g}"
-    if abs(y1 - y0) > _ROW:
+    if y1 - y0 > _ROW:
         way += f" V{y1 - bend:g}"
     if x != x1 or y0 + bend != y1:
         way += f" C{x:g} {y1 - bend / 2:g} {x1:g} {y1 - bend / 2:g} {x1:g} {y1:g}"
