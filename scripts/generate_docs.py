@@ -26,14 +26,15 @@ RULES = ROOT / "docs" / "rules"
 
 def main() -> int:
     check = "--check" in sys.argv[1:]
-    stale = [path for path, text in pages().items() if not _same(path, text)]
-    stale += [path for path in RULES.glob("*.md") if path not in pages()]
+    wanted = pages()
+    stale = [path for path, text in wanted.items() if not _same(path, text)]
+    stale += [path for path in RULES.glob("*.md") if path not in wanted]
     if check and stale:
         print("out of date:", *(path.relative_to(ROOT) for path in stale), "(make format)")
         return 1
     for path in stale:
-        if path in pages():
-            path.write_text(pages()[path], encoding="utf-8")
+        if path in wanted:
+            path.write_text(wanted[path], encoding="utf-8")
         else:
             path.unlink()
     return 0
@@ -50,8 +51,11 @@ def pages() -> dict[Path, str]:
     }
 
 
+ROOT_COMMAND = command_tree()
+
+
 def cli_page() -> str:
-    root = command_tree()
+    root = ROOT_COMMAND
     parts = ["# Commands", "", "Written by `make format` from `orchctl --help`."]
     for words, command in commands(root, ("orchctl",)):
         parts += ["", f"## {' '.join(words)}", "", "```text", help_of(words, command), "```"]
@@ -68,7 +72,7 @@ def commands(command, words):
 def help_of(words, command) -> str:
     parent = None
     for word in words[:-1]:
-        parent = typer.Context(command_tree(), info_name=word, parent=parent)
+        parent = typer.Context(ROOT_COMMAND, info_name=word, parent=parent)
     with typer.Context(command, info_name=words[-1], parent=parent) as context:
         return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
@@ -119,7 +123,7 @@ def rules_index() -> str:
 
 def readme() -> str:
     rows = ["| command | does |", "|---|---|"]
-    for words, command in commands(command_tree(), ("orchctl",)):
+    for words, command in commands(ROOT_COMMAND, ("orchctl",)):
         if not getattr(command, "commands", None):
             first = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
             rows.append(f"| `{' '.join(words)}` | {first} |")
