@@ -139,6 +139,7 @@ def open_script(settings: Settings) -> tuple[Config, ScriptDirectory]:
     config = alembic_config(settings)
     script = script_directory(config)
     _looked_at[settings.require_project().file] = script
+    _opened[settings.require_project().file] = script
     return config, script
 
 
@@ -153,7 +154,13 @@ def script_for_run(settings: Settings) -> tuple[Config, ScriptDirectory]:
     return config, script or script_directory(config)
 
 
+def last_opened(settings: Settings) -> ScriptDirectory | None:
+    """The chain as `open_script` last loaded it, to be looked at and not run; None if never."""
+    return _opened.get(settings.require_project().file)
+
+
 _looked_at: dict[Path, ScriptDirectory] = {}
+_opened: dict[Path, ScriptDirectory] = {}
 
 
 def target_of(connection: Any) -> Target:
