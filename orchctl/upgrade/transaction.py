@@ -51,6 +51,7 @@ from orchctl.upgrade.own_connections import OwnConnections
 from orchctl.upgrade.plan import find_steps
 from orchctl.upgrade.sharing import put_in_place, share_with
 from orchctl.upgrade.unsafe import not_rehearsable, reaches_out
+from orchctl.upgrade.version_rows import VersionRows
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -194,6 +195,8 @@ class Transaction:
         if (steps or self._purge) and not one.planned and one.guard is not None:
             one.planned = True
             hooks.locked(one.guard, [_told(step) for step in steps])
+        if steps and not isinstance(context._version, VersionRows):
+            context._version = VersionRows(context._version, context.dialect)
         for step in steps:
             outside = one.guard is not None and _told(step)[0] in one.participant.unsafe
             if outside:
