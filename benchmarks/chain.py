@@ -1,4 +1,4 @@
-"""A chain of any length with the mix of a grown one: tables, added columns, indexes."""
+"""Chains of any length: one whose schema grows to its end, one that also takes things back."""
 
 from __future__ import annotations
 
@@ -70,11 +70,30 @@ _CHILD = """op.create_table(
     )
     op.create_index("ix_t{table}_log_t_id", "t{table}_log", ["t_id"])"""
 _STATEMENTS = (_TABLE, _COLUMN, _CHILD)
+# The same taken back, each with its index.
+_DROPS = (
+    """op.drop_index("ix_t{table}_note", "t{table}")
+    op.drop_column("t{table}", "note")""",
+    """op.drop_index("ix_t{table}_log_t_id", "t{table}_log")
+    op.drop_table("t{table}_log")""",
+    """op.drop_index("ix_t{table}_name", "t{table}")
+    op.drop_table("t{table}")""",
+)
+# After so many revisions, a chain that takes things back leaves its schema at that size.
+_GROWN = 60
 
 
-def write_chain(folder: Path, length: int) -> None:
-    """Write an Alembic project with `length` revisions in one line; its database is app.db."""
-    write_project(folder, [_STATEMENTS[n % 3].format(table=n // 3) for n in range(length)])
+def write_chain(folder: Path, length: int, *, grows: bool = True) -> None:
+    """Write an Alembic project with `length` revisions in one line; its database is app.db.
+
+    Args:
+        folder: Where; must not exist.
+        length: How many.
+        grows: Whether every revision adds to the schema, to 1.7 tables and indexes a revision.
+            If not, it stays at about a hundred: of the revisions after the first 60, every second
+            three drop what the three before them made.
+    """
+    write_project(folder, [_statement(number, grows) for number in range(1, length + 1)])
 
 
 def write_project(folder: Path, statements: Sequence[str]) -> None:
@@ -94,6 +113,13 @@ def write_project(folder: Path, statements: Sequence[str]) -> None:
                 statement=statement,
             )
         )
+
+
+def _statement(number: int, grows: bool) -> str:
+    group, place = divmod(number - 1, 3)
+    if grows or number <= _GROWN or group % 2 == 0:
+        return _STATEMENTS[place].format(table=group)
+    return _DROPS[place].format(table=group - 1)
 
 
 def revision_id(number: int) -> str:
