@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 from orchctl.database.inspect import quoted
 
-_BATCH = 1000
-
 
 def dump_digest(connection: sqlite3.Connection) -> str:
     """sha256 over schema and rows, the same for the same content however it lies in the file.
@@ -54,9 +52,8 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[object]:
     rowid, order = _identity(connection, table)
     columns = f"{rowid}, *" if rowid else "*"
     sql = f"SELECT {columns} FROM {quoted(table)} ORDER BY {order}"
-    cursor = connection.execute(sql)
-    while rows := cursor.fetchmany(_BATCH):
-        yield rows
+    # One at a time: a thousand rows may be a gigabyte.
+    yield from connection.execute(sql)
 
 
 def _identity(connection: sqlite3.Connection, table: str) -> tuple[str | None, str]:
