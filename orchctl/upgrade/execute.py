@@ -191,15 +191,15 @@ class _Run:
         self._phases.turn("rehearsal")
         self._begin(snapshot)
         quiet = replace(self._listener, running=lambda _: None)
-        with copy_of(self._plan, quiet, snapshot.path) as copy:
-            try:
+        try:
+            with copy_of(self._plan, quiet, snapshot.path) as copy:
                 rehearsal = rehearse(self._settings, self._plan, copy, quiet, snapshot)
-            except Refused as error:
-                if error.code != NOT_REHEARSABLE:
-                    raise
-                self._listener.warning(f"Not rehearsed to the end: {error.message}")
-            else:
-                self._listener.step(f"Rehearsed on a copy: {rehearsal.told}")
+        except Refused as error:
+            if error.code != NOT_REHEARSABLE:
+                raise
+            self._listener.warning(f"Not rehearsed to the end: {error.message}")
+        else:
+            self._listener.step(f"Rehearsed on a copy: {rehearsal.told}")
 
     def _migrate(self, start: StartingPoint) -> Outcome:
         plan = self._plan
