@@ -30,9 +30,7 @@ def draw(output: Output, report: RehearsalReport) -> None:
         output.table(("table", "rows", "inserted", "updated", "deleted"), _row_cells(report.tables))
         output.line()
     if report.schema:
-        output.table(
-            ("", "kind", "where", "was", "is"), [_schema_cells(one) for one in report.schema]
-        )
+        output.table(("", "schema", "where", "what"), [_schema_cells(one) for one in report.schema])
         output.line()
     for thing in rehearsal.put_back:
         output.line(f"Put back, dropped by a table rebuild: {thing}")
@@ -76,11 +74,12 @@ def _rows(one: TableRows) -> str:
 
 def _schema_cells(one: SchemaDifference) -> tuple[str, ...]:
     sign = "+" if one.before is None else "-" if one.after is None else "~"
-    return sign, one.kind, one.place, _cut(one.before), _cut(one.after)
+    told = [_cut(text) for text in (one.before, one.after) if text is not None]
+    return sign, one.kind, one.place, " -> ".join(told)
 
 
-def _cut(text: str | None) -> str:
-    line = " ".join((text or "").split())
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
     return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"
 
 

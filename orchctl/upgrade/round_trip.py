@@ -64,9 +64,9 @@ def round_trip(
     for revision in plan.steps:
         trip = _Trip(settings, plan, copy, revision)
         found.append(RoundTrip(revision.revision, tuple(trip.faults())))
-        if found[-1].faults:
-            listener.warning(f"Revision {revision.revision} does not come back")
-        else:
+        for fault in found[-1].faults:
+            listener.warning(f"Revision {revision.revision} does not come back: {fault}")
+        if not found[-1].faults:
             listener.step(f"Revision {revision.revision} up, down and up again")
     return tuple(found)
 
@@ -80,9 +80,9 @@ def require_no_faults(trips: tuple[RoundTrip, ...]) -> None:
     faults = {trip.revision: list(trip.faults) for trip in trips if trip.faults}
     if not faults:
         return
-    told = "; ".join(f"{revision}: {text}" for revision, lines in faults.items() for text in lines)
     raise NegativeAnswer(
-        f"Up, down and up again does not give the same: {told}",
+        f"{len(faults)} of {len(trips)} revisions, taken up, down and up again, do not give the "
+        f"same: {', '.join(faults)}",
         code="round-trip",
         state="The database is untouched",
         hint="Make upgrade() and downgrade() of the revision undo each other, or restore snapshots "
