@@ -45,12 +45,13 @@ def listener(output: Output) -> Listener:
 
     def heard_or_not(tell: Callable[[str], None]) -> Callable[[str], None]:
         def told(text: str) -> None:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):
                 tell(text)
 
         return told
 
-    # `orchctl upgrade 2>&1 | head -1`: that nobody listens any more must not stop an upgrade.
+    # `orchctl upgrade 2>&1 | head -1`: that nobody listens any more must not stop an upgrade, nor
+    # that the log it writes to is on a full disk.
     return Listener(
         step=heard_or_not(output.step),
         running=heard_or_not(output.note),

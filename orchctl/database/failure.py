@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -45,10 +46,38 @@ def explain(error: sqlite3.Error, path: Path, *, doing: str = "open") -> Orchctl
         return disk_full(path, doing)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return inaccessible(path, doing, writing=code == sqlite3.SQLITE_READONLY)
-    kind = "io-error" if code == sqlite3.SQLITE_IOERR else "sqlite-error"
     name = getattr(error, "sqlite_errorname", "")
+    told = io_error(path, doing, f"{error} ({name})" if name else str(error))
+    if code != sqlite3.SQLITE_IOERR:
+        told.code, told.hint = "sqlite-error", None
+    return told
+
+
+def explain_os(error: OSError, path: Path, *, doing: str) -> OrchctlError:
+    """What an error of the operating system means for a person, where files are written.
+
+    Args:
+        error: The error.
+        path: The file or directory it is about.
+        doing: What was tried, as in "Cannot <doing> app.db".
+
+    Returns:
+        Refused (`not-writable`, ...) or OperationFailed (`disk-full`, `io-error`). To be raised
+        `from error`.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return disk_full(path, doing)
+    if error.errno == errno.EIO:
+        return io_error(path, doing, error.strerror or str(error))
+    return inaccessible(path / "file" if path.is_dir() else path, doing, writing=True)
+
+
+def io_error(path: Path, doing: str, told: str) -> OperationFailed:
+    """`io-error`: the disk, or what stands for one, did not do what it should."""
     return OperationFailed(
-        f"Cannot {doing} {path}: {error}{f' ({name})' if name else ''}", code=kind
+        f"Cannot {doing} {path}: {told}",
+        code="io-error",
+        hint="Look at the disk (dmesg), then run it again",
     )
 
 
@@ -110,7 +139,7 @@ def inaccessible(path: Path, doing: str, *, writing: bool = False) -> Refused:
     except FileNotFoundError:
         if writing and not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
             reason = "no right to write to its directory"
-            return _denied(path, folder, doing, reason, "not-writable")
+            return _read_only(path, doing) or _denied(path, folder, doing, reason, "not-writable")
         return _missing(path, doing)
     except OSError as error:
         return _denied(path, folder, doing, f"it cannot be seen: {error.strerror}", "cannot-open")
@@ -132,8 +161,21 @@ def _without_rights(path: Path, doing: str) -> Refused | None:
         (path.parent, os.W_OK | os.X_OK, "no right to write to its directory", "not-writable"),
     ):
         if not os.access(culprit, right, effective_ids=_EFFECTIVE):
-            return _denied(path, culprit, doing, reason, code)
+            mounted_so = _read_only(path, doing) if right & os.W_OK else None
+            return mounted_so or _denied(path, culprit, doing, reason, code)
     return None
+
+
+def _read_only(path: Path, doing: str) -> Refused | None:
+    """The refusal where nobody can write, whatever the modes say; None on other file systems."""
+    if not os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+        return None
+    return Refused(
+        f"Cannot {doing} {path}: its file system is mounted read-only",
+        code="not-writable",
+        state="Nothing was changed",
+        hint=f"findmnt -T {path.parent} shows the mount (a failing disk is remounted so: dmesg)",
+    )
 
 
 def _missing(path: Path, doing: str) -> Refused:

@@ -202,6 +202,12 @@ def quick_check(connection: sqlite3.Connection) -> tuple[str, ...]:
     return _complaints(connection, "quick_check")
 
 
+def unreadable(complaints: Iterable[str]) -> bool:
+    """Whether a check complains of reads that failed: of the disk, that is, not of the content."""
+    codes = re.findall(r"unable to get the page\. error code=(\d+)", "\n".join(complaints))
+    return any(int(code) & 0xFF == sqlite3.SQLITE_IOERR for code in codes)
+
+
 def integrity_check(connection: sqlite3.Connection) -> tuple[str, ...]:
     """What `PRAGMA integrity_check` complains about, indexes included; about 5 s a GB."""
     return _complaints(connection, "integrity_check")

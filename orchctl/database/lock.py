@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchctl.database.failure import disk_full, inaccessible
+from orchctl.database.failure import disk_full, explain_os, inaccessible
 from orchctl.database.holders import Holder, command_of, lock_pids, masked_command
 from orchctl.errors import LockHeld, Refused
 
@@ -142,6 +142,8 @@ def _open(path: Path, database: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(path, "create") from error
+        if error.errno in (errno.EROFS, errno.EIO):
+            raise explain_os(error, path, doing="create") from error
         raise _no_lock(database) from error
     os.fchmod(descriptor, 0o644)  # whatever the umask
     if os.geteuid() == 0:

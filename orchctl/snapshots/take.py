@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchctl import __version__
-from orchctl.database.failure import disk_full, explain, inaccessible, primary_code
+from orchctl.database.failure import explain, explain_os, inaccessible, primary_code
 from orchctl.database.inspect import VERSION_TABLE
 from orchctl.database.open import connect, reading, reading_beside, sidecars
 from orchctl.database.space import require
@@ -37,7 +37,7 @@ _COPY_SETTINGS = (
     "PRAGMA cache_size=50",
 )
 _TIMEOUT = 30.0
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach the database
@@ -113,8 +113,9 @@ def _claimed(catalog: Catalog, real: Path, owner: os.stat_result) -> Iterator[Cl
         abandon(claimed)
         if isinstance(error, sqlite3.Error):
             raise _explained(error, real, catalog.directory) from error
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            raise disk_full(catalog.directory, "write a snapshot into") from error
+        if isinstance(error, OSError) and error.errno in _FAILING:
+            doing = "write a snapshot into"
+            raise explain_os(error, catalog.directory, doing=doing) from error
         raise
     finally:
         os.close(claimed.descriptor)
@@ -139,6 +140,8 @@ def _claim(catalog: Catalog, owner: os.stat_result) -> Claim:
         raise not_writable(folder) from error
     except (FileExistsError, NotADirectoryError) as error:
         raise inaccessible(catalog.directory / "snapshot", "write") from error
+    except OSError as error:
+        raise explain_os(error, catalog.directory, doing="write a snapshot into") from error
 
 
 @contextmanager

@@ -20,10 +20,11 @@ from orchctl.database.inspect import (
     quick_check,
     stamped,
     tables,
+    unreadable,
 )
 from orchctl.database.open import reading, writing
 from orchctl.database.space import require
-from orchctl.errors import Refused
+from orchctl.errors import OperationFailed, Refused
 from orchctl.snapshots.frozen import frozen
 from orchctl.upgrade.patience import STEP
 
@@ -233,8 +234,19 @@ def confirm(
 
     Raises:
         OrchctlError: It can't be read just now, which says nothing against it: somebody holds it
-            exclusively (waits for `patience.STEP` only), a full disk.
+            exclusively (waits for `patience.STEP` only), a full disk, a failing one.
     """
+    wrong = _found_wrong(file, version_table, heads, known)
+    # A single read that fails makes a sound database look damaged: what is wrong stays wrong.
+    return wrong and _found_wrong(file, version_table, heads, known)
+
+
+def _found_wrong(
+    file: Path,
+    version_table: str,
+    heads: tuple[str, ...],
+    known: Callable[[], frozenset[Violation]],
+) -> str | None:
     try:
         # Opened for writing, so that the last one out also removes the WAL's files.
         with contextlib.closing(writing(file, timeout=STEP)) as connection:
@@ -242,6 +254,8 @@ def confirm(
             if tuple(sorted(found)) != heads:
                 return f"it is at {', '.join(found) or 'base'}, not {', '.join(heads) or 'base'}"
             if complaints := quick_check(connection):
+                if unreadable(complaints):
+                    raise OperationFailed(f"Cannot read {file}: {complaints[0]}", code="io-error")
                 return f"quick_check: {complaints[0]}"
             found_now = foreign_key_violations(connection)
             if found_now and (new := new_violations(known(), found_now)):

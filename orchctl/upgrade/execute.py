@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchctl.database import lock
 from orchctl.database.content import PendingHash, content_hash, counted
+from orchctl.database.failure import explain, explain_os
 from orchctl.errors import Interrupted, OrchctlError, Refused, UpgradeFailed, UpgradeRestored
 from orchctl.upgrade.checks import confirm, preflight
+from orchctl.upgrade.doubt import commit_in_doubt
 from orchctl.upgrade.journal import Beginning, Entry, Journal
 from orchctl.upgrade.killed_run import KilledRun, clear_up, find_killed_run, settle
 from orchctl.upgrade.leftovers import recover, remove_empty
@@ -121,6 +124,14 @@ def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunRep
             return run.run()
     except KeyboardInterrupt as error:
         raise run.interrupted() from error
+    except sqlite3.Error as error:
+        raise run.truth_about(explain(error, plan.database, doing=plan.direction)) from error
+    except OSError as error:
+        raise explain_os(error, plan.database, doing=plan.direction) from error
+    except OrchctlError as error:
+        if (truth := run.truth_about(error)) is error:
+            raise
+        raise truth from error
 
 
 class _Run:
@@ -140,6 +151,7 @@ class _Run:
         self._was_there = True
         self._begun: Beginning | None = None
         self._killed: KilledRun | None = None
+        self._checked = False
 
     def interrupted(self) -> Interrupted:
         """The error for Ctrl-C or SIGTERM at this moment."""
@@ -150,6 +162,10 @@ class _Run:
             state=f"The {self._plan.direction} is done and committed",
             hint="orchctl status shows where the database is; orchctl rollback takes it back",
         )
+
+    def truth_about(self, error: OrchctlError) -> OrchctlError:
+        """The error, or what must be said instead where a commit may stand after all."""
+        return commit_in_doubt(error, self._plan) if self._checked else error
 
     def run(self) -> RunReport:
         """Preflight, rehearsal, transaction, confirmation, journal."""
@@ -271,6 +287,7 @@ class _Run:
             for thing in self._kept.put_back:
                 self._listener.step(f"Put back, dropped by a table rebuild: {thing}")
             self._listener.step(self._kept.told)
+        self._checked = True
 
     def _confirm(self, outcome: Outcome, snapshot: Snapshot | None) -> None:
         kept = self._kept
@@ -349,9 +366,11 @@ class _Run:
     def _record(self, report: RunReport, pending: PendingHash) -> None:
         content, counts = None, {}
         if report.snapshot is not None:  # what a rollback compares with; without one it can't be
-            # Ctrl-C reaches the child, too; then again.
-            content = pending.result() or content_hash(report.database)
-            counts = counted(report.database, self._counts)
+            # What can't be read just now is no reason to fail: the run is committed.
+            with contextlib.suppress(sqlite3.Error, OrchctlError):
+                # Ctrl-C reaches the child, too; then again.
+                content = pending.result() or content_hash(report.database)
+                counts = counted(report.database, self._counts)
         entry = Entry(
             event=report.direction,
             database=str(report.database),

@@ -54,7 +54,7 @@ def revision_failed(
     code, hint = "upgrade-failed", "Mend the revision, then run the same command again"
     if isinstance(cause, sqlite3.Error):
         told = explain(cause, file, doing="write to")
-        if told.code == "disk-full":  # not the revision's fault
+        if told.code in ("disk-full", "io-error"):  # not the revision's fault
             code, hint = told.code, told.hint or hint
     by_statement = isinstance(cause, sqlite3.Error) and statement is not None
     shown = f"; statement: {_shortened(statement)}" if by_statement and statement else ""

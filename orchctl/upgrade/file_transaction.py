@@ -9,11 +9,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from orchctl.database.failure import primary_code
 from orchctl.database.inspect import stamped
 from orchctl.database.open import reading_beside
 from orchctl.upgrade.connection import GuardedConnection, State
 from orchctl.upgrade.outcome import AppliedRevision, Heads, Outcome, Participant
-from orchctl.upgrade.write_lock import begin, commit, leave_transaction, step_out
+from orchctl.upgrade.write_lock import (
+    begin,
+    commit,
+    forget_failed_commit,
+    leave_transaction,
+    step_out,
+)
 
 if TYPE_CHECKING:
     from orchctl.upgrade.statements import Kind
@@ -136,8 +143,14 @@ class FileTransaction:
             LockHeld: A reader of a rollback-journal database never let go.
             sqlite3.Error: The commit failed.
         """
-        if self.guard is not None:
+        if self.guard is None:
+            return
+        try:
             commit(self.guard, self.participant.file, self._timeout, stopped or self._stopped)
+        except sqlite3.Error as error:
+            if primary_code(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+                forget_failed_commit(self.guard)
+            raise
 
     def step_out(self, step: Any) -> None:
         """Commit what came before an unsafe revision, which runs outside the transaction.

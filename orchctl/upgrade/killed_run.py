@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KilledRun:
-    """A run whose process is gone.
+    """A run that could not say how it ended: killed, most likely, or its disk failed.
 
     Attributes:
         beginning: What it wrote down before its transaction.
@@ -47,7 +47,8 @@ class KilledRun:
         if self.mark is not None:
             return f"{self.mark.told}; orchctl upgrade puts snapshot {self.mark.snapshot} back"
         when = datetime.fromisoformat(run.at)
-        text = f"the {run.began} of {when:%Y-%m-%d %H:%M:%S} UTC (pid {run.pid}) was killed "
+        text = f"the {run.began} of {when:%Y-%m-%d %H:%M:%S} UTC (pid {run.pid}) "
+        text += "was killed or lost its disk "
         if self.committed:
             return text + f"right after its commit: done, at {', '.join(self.now) or 'base'}"
         where = ", ".join(self.now) or "base"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchctl.database.failure import explain, explain_os, io_error
 from orchctl.database.open import reading
 from orchctl.database.space import require
 from orchctl.snapshots.pages import copy_pages
@@ -96,26 +97,49 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
 
     Raises:
         Refused: No space, no right to write, no database.
+        OperationFailed: The disk failed, or is full after all.
     """
     place = plan.database.parent
     place = place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())
     require(place, 2 * plan.size, "a rehearsal")
-    with scratch_folder(place, REHEARSAL) as folder:
+    with _scratch_folder(place) as folder:
         copy = folder / plan.database.name
-        if plan.exists and snapshot is not None:
-            _copy_file(snapshot, copy)
-        elif plan.exists:
-            with (
-                listener.bar("Copy") as progress,
-                reading(plan.database) as source,
-                contextlib.closing(sqlite3.connect(copy)) as target,
-            ):
-                target.execute("PRAGMA synchronous=OFF")
-                copy_pages(source, target, progress)
-        with _open(copy) as connection:
-            # In WAL mode the state before stays readable while the run writes.
-            connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            _fill(copy, plan, listener, snapshot)
+        except sqlite3.Error as error:
+            raise explain(error, folder, doing="write a copy into") from error
+        except OSError as error:
+            raise explain_os(error, folder, doing="write a copy into") from error
         yield copy
+
+
+@contextlib.contextmanager
+def _scratch_folder(place: Path) -> Iterator[Path]:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(place, REHEARSAL))
+        except OSError as error:
+            raise explain_os(error, place, doing="write a copy into") from error
+        yield folder
+
+
+def _fill(copy: Path, plan: UpgradePlan, listener: Listener, snapshot: Path | None) -> None:
+    if plan.exists and snapshot is not None:
+        _copy_file(snapshot, copy)
+    elif plan.exists:
+        with (
+            listener.bar("Copy") as progress,
+            reading(plan.database) as source,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            target.execute("PRAGMA synchronous=OFF")
+            copy_pages(source, target, progress)
+    with _open(copy) as connection:
+        # In WAL mode the state before stays readable while the run writes; in any other the
+        # proof, which reads it, would keep the run from its commit.
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise io_error(copy, "switch to WAL mode", "SQLite says only that it stays as it is")
 
 
 def rehearse(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import time
@@ -52,6 +53,18 @@ def commit(
 ) -> None:
     """COMMIT; in a rollback-journal database it waits for readers to finish."""
     _retried(lambda: guard.finish(keep=True), file, timeout, stopped)
+
+
+def forget_failed_commit(guard: GuardedConnection) -> None:
+    """Wipe out what a COMMIT that failed has left in the WAL.
+
+    Where only its sync failed, all of it stands there, its end mark too: this connection knows that
+    it isn't committed, but who opens the file after all others have closed it would not.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        if guard.in_transaction:
+            guard.control("ROLLBACK")
+        guard.real.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
 def step_out(

@@ -28,7 +28,7 @@ op.execute("UPDATE t SET y = 7")
 """
 
 
-def _project(tmp_path: Path, mode: str) -> Project:
+def project_in(tmp_path: Path, mode: str) -> Project:
     project = Project(tmp_path / "project")
     project.add("001", TABLE)
     if mode != "none":
@@ -39,7 +39,7 @@ def _project(tmp_path: Path, mode: str) -> Project:
     return project
 
 
-def _content(project: Project) -> str:
+def content(project: Project) -> str:
     """What is in the database, read from a copy: a reader would undo what a killed run left."""
     with tempfile.TemporaryDirectory() as folder:
         for path in project.folder.glob("app.db*"):
@@ -58,7 +58,7 @@ def _upgraded(project: Project, where: str, kept: int) -> str:
     assert [name for name in names if "partial" in name or name.startswith(".orchctl")] == [], where
     snapshots = [name for name in names if name.endswith(".snapshot")]
     assert len(snapshots) <= kept, (where, snapshots)
-    return _content(project)
+    return content(project)
 
 
 def _snapshots_are_whole(project: Project, where: str) -> None:
@@ -81,15 +81,15 @@ def _snapshots_are_whole(project: Project, where: str) -> None:
 def test_h05_killed_at_every_call_and_again_at_the_next(
     tmp_path: Path, mode: str, words: tuple[str, ...]
 ) -> None:
-    project = _project(tmp_path, mode)
-    before, kills, committed, after, code = _content(project), 0, 0, "", -signal.SIGKILL
+    project = project_in(tmp_path, mode)
+    before, kills, committed, after, code = content(project), 0, 0, "", -signal.SIGKILL
     while code == -signal.SIGKILL:
         where = f"{mode} {words}: call {kills + 1}"
         died = faults.start(project, "upgrade", *words, fault=Fault(kills + 1)).finished()
         code, kills = died.returncode, kills + 1
         assert code in (0, -signal.SIGKILL), (where, died.stderr)
         try:
-            now = _content(project)
+            now = content(project)
         except sqlite3.DatabaseError as error:
             raise AssertionError(where) from error
         _snapshots_are_whole(project, where)
@@ -97,16 +97,16 @@ def test_h05_killed_at_every_call_and_again_at_the_next(
             committed += 1  # each leaves its own snapshot, and one of what the rollback discards
             after = after or now
             assert now == after == _upgraded(project, where, 2 * committed)
-            _back(project, before, where, existed=mode != "none")
+            put_back(project, before, where, existed=mode != "none")
     assert kills > 15
     assert committed >= 1
 
 
-def _back(project: Project, before: str, where: str, *, existed: bool) -> None:
+def put_back(project: Project, before: str, where: str, *, existed: bool) -> None:
     if existed:
         undone = orchctl(project, "rollback", "--accept-data-loss")
         assert undone.returncode == 0, (where, undone.stderr)
     else:
         for path in project.folder.glob("app.db*"):
             path.unlink()
-    assert _content(project) == before, where
+    assert content(project) == before, where

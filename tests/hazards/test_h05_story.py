@@ -53,7 +53,8 @@ def test_h05_killed_before_its_commit(project: Project, tmp_path: Path) -> None:
     assert (story["direction"], story["from"], story["to"]) == ("upgrade", ["001"], "head")
     assert story["committed"] is False
     assert (project.folder / "backups" / f"app.db.{story['snapshot']}.snapshot").is_file()
-    told = f"(pid {story['pid']}) was killed before its commit; the database is as before, at 001"
+    told = f"(pid {story['pid']}) was killed or lost its disk before its commit; "
+    told += "the database is as before, at 001"
     assert told in orchctl(project, "status").stdout
     assert project.dump() == before
     done = orchctl(project, "upgrade")
@@ -70,7 +71,7 @@ def test_h05_killed_right_after_its_commit(project: Project, tmp_path: Path) -> 
     assert _status(project)["killed_run"]["committed"] is True
     done = orchctl(project, "upgrade")
     assert done.returncode == 0
-    assert "was killed right after its commit: done, at 002" in done.stderr
+    assert "was killed or lost its disk right after its commit: done, at 002" in done.stderr
     assert "nothing to do" in done.stdout
     assert _status(project)["killed_run"] is None
     assert "killed" not in orchctl(project, "upgrade").stderr
