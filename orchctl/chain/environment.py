@@ -66,6 +66,10 @@ _UNTRACEABLE = frozenset(
 _REDIRECTING = re.compile(r"schema_translate_map|do_connect|\bcreator\b")
 
 
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, *_COMPREHENSIONS)
+
+
 @dataclass(frozen=True)
 class EnvironmentFacts:
     """What an env.py says about its database.
@@ -77,12 +81,15 @@ class EnvironmentFacts:
         reason: Why, or why not; one sentence for a person.
         version_table: Alembic's table; None when its name is computed.
         version_table_schema: The schema it is in; None for the default one.
+        several: Whether `context.configure()` may get a connection more than once in one run: to
+            several databases, or for several version tables.
     """
 
     url_from_configuration: bool
     reason: str
     version_table: str | None = DEFAULT_VERSION_TABLE
     version_table_schema: str | None = None
+    several: bool = False
 
 
 def read_environment(path: Path) -> EnvironmentFacts:
@@ -113,12 +120,13 @@ def _facts(tree: ast.Module, text: str) -> EnvironmentFacts:
     names = Bindings(tree)
     calls = list(_configure_calls(names))
     table, schema = _version_table(names, calls)
+    several = _is_several(names, calls)
     try:
         _prove(names, calls, text)
     except Doubt as doubt:
-        return EnvironmentFacts(False, str(doubt), table, schema)
+        return EnvironmentFacts(False, str(doubt), table, schema, several)
     reason = "It connects to sqlalchemy.url (or DATABASE_URL) and nothing else sets the URL"
-    return EnvironmentFacts(True, reason, table, schema)
+    return EnvironmentFacts(True, reason, table, schema, several)
 
 
 def is_context(names: Bindings, node: ast.AST) -> bool:
@@ -258,6 +266,35 @@ def _opened(names: Bindings, node: ast.expr) -> dict[str, ast.expr] | None:
 
 def _is_opened(node: ast.AST) -> bool:
     return isinstance(node, ast.keyword) and node.arg is None
+
+
+def _is_several(names: Bindings, calls: list[ast.Call]) -> bool:
+    online = [
+        call for call in calls if "connection" in (_arguments(names, call) or ("connection",))
+    ]
+    return len(online) > 1 or any(_in_a_loop(names, call) for call in online)
+
+
+def _in_a_loop(names: Bindings, node: ast.AST) -> bool:
+    """Whether a node, or a call of the function that it stands in, is inside a loop."""
+    seen: set[str] = set()
+    waiting = [node]
+    while waiting:
+        place: ast.AST | None = waiting.pop()
+        while place is not None and not isinstance(place, ast.Module):
+            if isinstance(place, _LOOPS):
+                return True
+            if isinstance(place, ast.FunctionDef | ast.AsyncFunctionDef) and place.name not in seen:
+                seen.add(place.name)
+                waiting += [
+                    each
+                    for each in names.nodes
+                    if isinstance(each, ast.Name | ast.Attribute)
+                    and isinstance(each.ctx, ast.Load)
+                    and place.name == (each.id if isinstance(each, ast.Name) else each.attr)
+                ]
+            place = names.parent(place)
+    return False
 
 
 def _version_table(names: Bindings, calls: list[ast.Call]) -> tuple[str | None, str | None]:

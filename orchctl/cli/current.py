@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchctl.cli.invocation import Json, begin
+from orchctl.output import path_text
 
 if TYPE_CHECKING:
     from orchctl.output import Output
@@ -34,21 +36,34 @@ def current(
     from orchctl.upgrade.current import read_current
 
     found = read_current(invocation.settings)
-    data = {
+    objects = [_object(one) for one in found]
+
+    def draw() -> None:
+        for one in found:
+            if len(found) > 1 and not verbose:
+                invocation.output.line(f"{path_text(Path(one.database))}, {one.version_table}:")
+            _show(invocation.output, one, verbose)
+
+    data = objects[0] if len(objects) == 1 else {"databases": objects}
+    invocation.output.result(data, draw)
+    behind = [one for one in found if not one.at_head]
+    if check_heads and behind:
+        from orchctl.errors import NegativeAnswer
+
+        raise NegativeAnswer(
+            f"{behind[0].database} is not at head ({', '.join(behind[0].heads)})",
+            code="not-at-head",
+            hint="orchctl upgrade",
+        )
+
+
+def _object(found: Current) -> dict[str, Any]:
+    return {
         "database": found.database,
         "revisions": list(found.stamped),
         "heads": list(found.heads),
         "at_head": found.at_head,
     }
-    invocation.output.result(data, lambda: _show(invocation.output, found, verbose))
-    if check_heads and not found.at_head:
-        from orchctl.errors import NegativeAnswer
-
-        raise NegativeAnswer(
-            f"{found.database} is not at head ({', '.join(found.heads)})",
-            code="not-at-head",
-            hint="orchctl upgrade",
-        )
 
 
 def _show(output: Output, found: Current, verbose: bool) -> None:

@@ -15,7 +15,7 @@ from orchctl.config import Settings, load
 from orchctl.output import Output
 
 if TYPE_CHECKING:
-    from orchctl.upgrade.execute import Listener
+    from orchctl.upgrade.report import Listener
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to the command's question.")]
@@ -41,7 +41,7 @@ class Invocation:
 
 def listener(output: Output) -> Listener:
     """The listener of a run that shows its progress on an output."""
-    from orchctl.upgrade.execute import Listener
+    from orchctl.upgrade.report import Listener
 
     def heard_or_not(tell: Callable[[str], None]) -> Callable[[str], None]:
         def told(text: str) -> None:

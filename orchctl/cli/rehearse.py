@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchctl.cli.files import of_all
 from orchctl.cli.invocation import Invocation, Json, begin, listener
+from orchctl.errors import UsageError
 from orchctl.output import bytes_text, path_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchctl.upgrade.plan import UpgradePlan
     from orchctl.upgrade.round_trip import RoundTrip
 
@@ -42,18 +46,26 @@ def rehearse(
     """The upgrade on a copy of the real data; the live file is not touched."""
     invocation = begin(context, as_json, allow_loss=allow_loss or None)
     from orchctl.upgrade.plan import plan_run
-    from orchctl.upgrade.target import verified_database
+    from orchctl.upgrade.target import find_databases, verified_database
 
     settings = invocation.settings
-    database = verified_database(settings)
-    file = database.require_file("rehearse")
-    plan = plan_run(
-        settings, "upgrade", revision, file, database.version_table, unsafe=unsafe or ()
+    databases = find_databases(settings)
+    if len(databases) == 1:
+        databases = (verified_database(settings),)
+    if len(databases) > 1 and (run or round_trip or unsafe):
+        raise _one_copy_only()
+    plans = [plan_run(settings, "upgrade", revision, one, unsafe=unsafe or ()) for one in databases]
+    if not any(plan.steps for plan in plans) and not run:
+        return _nothing_to_rehearse(invocation, plans)
+    trips = _round_trips(invocation, plans[0]) if round_trip else None
+    return _rehearse(invocation, plans, trips, run, databases[0].url)
+
+
+def _one_copy_only() -> UsageError:
+    return UsageError(
+        "--run, --round-trip and --unsafe work on one database; env.py goes through several",
+        hint="Leave them out: orchctl rehearse",
     )
-    if not plan.steps and not run:
-        return _nothing_to_rehearse(invocation, plan)
-    trips = _round_trips(invocation, plan) if round_trip else None
-    return _rehearse(invocation, plan, trips, run, database.url)
 
 
 def _round_trips(invocation: Invocation, plan: UpgradePlan) -> tuple[RoundTrip, ...]:
@@ -69,7 +81,7 @@ def _round_trips(invocation: Invocation, plan: UpgradePlan) -> tuple[RoundTrip, 
 
 def _rehearse(
     invocation: Invocation,
-    plan: UpgradePlan,
+    plans: Sequence[UpgradePlan],
     trips: tuple[RoundTrip, ...] | None,
     command: str | None,
     url: str,
@@ -79,22 +91,28 @@ def _rehearse(
     from orchctl.upgrade.trial import require_success, try_command
 
     output, trial = invocation.output, None
-    size = f" ({bytes_text(plan.size)})" if plan.exists else ", which is not there yet"
-    output.note(f"Rehearsing on a copy of {path_text(plan.database)}{size}")
-    with rehearsed(invocation.settings, plan, listener(output)) as (copy, report):
+    for plan in plans:
+        size = f" ({bytes_text(plan.size)})" if plan.exists else ", which is not there yet"
+        output.note(f"Rehearsing on a copy of {path_text(plan.database)}{size}")
+    with rehearsed(invocation.settings, plans, listener(output)) as (copies, reports):
         if not output.as_json:  # what came out is worth knowing whatever the command says to it
-            draw(output, report)
+            for report in reports:
+                draw(output, report)
         if command:
             output.note(f"Running {command} on the upgraded copy")
-            trial = try_command(command, copy, url, keep_output=output.as_json)
+            trial = try_command(command, copies[0], url, keep_output=output.as_json)
             require_success(trial)
             output.step(f"{command} ended with 0")
     if output.as_json:
-        output.json(report_object(report, trips, trial))
+        output.json(of_all([report_object(report, trips, trial) for report in reports]))
 
 
-def _nothing_to_rehearse(invocation: Invocation, plan: UpgradePlan) -> None:
-    heads = ",".join(plan.before) or None
-    data = {"ok": True, "database": str(plan.database), "from": heads, "to": heads, "revisions": []}
-    line = f"{path_text(plan.database)} is at {heads or 'base'} already; nothing to rehearse"
-    invocation.output.result(data, lambda: invocation.output.line(line))
+def _nothing_to_rehearse(invocation: Invocation, plans: Sequence[UpgradePlan]) -> None:
+    objects: list[dict[str, Any]] = []
+    lines = []
+    for plan in plans:
+        heads, file = ",".join(plan.before) or None, plan.database
+        told: dict[str, Any] = {"database": str(file), "from": heads, "to": heads}
+        objects.append({"ok": True, **told, "revisions": []})
+        lines.append(f"{path_text(file)} is at {heads or 'base'} already; nothing to rehearse")
+    invocation.output.result(of_all(objects), lambda: invocation.output.line("\n".join(lines)))

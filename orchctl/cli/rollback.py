@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchctl.cli.files import of_all
 from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
 from orchctl.output import path_text, seconds_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchctl.upgrade.rollback import RollbackPlan, RollbackReport
 
 
@@ -40,29 +43,27 @@ def rollback(
 ) -> None:
     """Undo the last upgrade: its snapshot back in place, after a snapshot of the present."""
     invocation = begin(context, as_json, lock_timeout=lock_timeout)
-    from orchctl.upgrade.plan import snapshot_directory
-    from orchctl.upgrade.target import find_database
+    from orchctl.upgrade.target import find_databases_or_named
 
-    settings = invocation.settings
-    database = find_database(settings)
-    file = database.require_file("rollback")
-    directory = snapshot_directory(settings, file)
+    settings, output = invocation.settings, invocation.output
+    databases = find_databases_or_named(settings)
     if downgrade:
         from orchctl.cli.upgrade import run_plan
-        from orchctl.upgrade.rollback import downgrade_target
+        from orchctl.upgrade.rollback_run import common_downgrade_target
 
-        target = downgrade_target(file, directory, database.version_table)
+        target = common_downgrade_target(settings, databases)
         return run_plan(invocation, "downgrade", target, dry_run=dry_run, yes=yes)
-    from orchctl.upgrade.rollback import plan_rollback, roll_back
+    from orchctl.upgrade.rollback_run import plan_rollbacks, roll_back_all
 
-    plan = plan_rollback(file, directory, database.version_table, to=to)
+    plans = plan_rollbacks(settings, databases, to=to)
     if dry_run:
-        return invocation.output.result(_plan_object(plan), lambda: _draw_plan(invocation, plan))
-    report = roll_back(
-        settings, plan, listener(invocation.output), accept_data_loss=accept_data_loss
-    )
-    return invocation.output.result(
-        _object(report), lambda: invocation.output.line(_summary(report))
+        return output.result(
+            of_all([_plan_object(plan) for plan in plans]), lambda: _draw_plans(invocation, plans)
+        )
+    reports = roll_back_all(settings, plans, listener(output), accept_data_loss=accept_data_loss)
+    return output.result(
+        of_all([_object(report) for report in reports]),
+        lambda: output.line("\n".join(map(_summary, reports))),
     )
 
 
@@ -91,6 +92,12 @@ def _object(report: RollbackReport) -> dict[str, Any]:
     }
 
 
+def _draw_plans(invocation: Invocation, plans: Sequence[RollbackPlan]) -> None:
+    for plan in plans:
+        _draw_plan(invocation, plan)
+    invocation.output.line("Nothing was written.", "dim")
+
+
 def _draw_plan(invocation: Invocation, plan: RollbackPlan) -> None:
     line = invocation.output.line
     line(f"rollback {path_text(plan.database)} from {_heads(plan.before)} to {_heads(plan.after)}")
@@ -100,7 +107,6 @@ def _draw_plan(invocation: Invocation, plan: RollbackPlan) -> None:
         line(f"  would discard: {table} {rows:+d} rows", "yellow")
     if plan.loses and not plan.written:
         line("  would discard what was written since, if anything was", "yellow")
-    line("Nothing was written.", "dim")
 
 
 def _summary(report: RollbackReport) -> str:

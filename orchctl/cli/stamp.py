@@ -11,6 +11,8 @@ from orchctl.cli.upgrade import LockTimeout
 from orchctl.output import path_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchctl.database.compare import SchemaDifference
     from orchctl.upgrade.stamp_plan import StampPlan
 
@@ -42,33 +44,45 @@ def stamp(
     invocation = begin(context, as_json, lock_timeout=lock_timeout)
     if sql:
         return _print_sql(invocation, revisions, purge=purge)
-    from orchctl.upgrade.stamp import stamping, write_stamp
+    from orchctl.upgrade.stamp import stamping, write_stamps
     from orchctl.upgrade.stamp_plan import plan_stamp
-    from orchctl.upgrade.target import verified_database
+    from orchctl.upgrade.target import find_databases, verified_database
 
     settings, ears = invocation.settings, listener(invocation.output)
-    file = verified_database(settings).file
-    if file is None:
+    databases = find_databases(settings)
+    if len(databases) == 1:
+        databases = (verified_database(settings),)
+    if databases[0].file is None:
         return _stamp_elsewhere(invocation, revisions, purge=purge, dry_run=dry_run)
+    files = [one.require_file("stamp") for one in databases]
     if dry_run:
-        plan = plan_stamp(settings, revisions, file, purge=purge)
-        return _show(invocation, plan, force=force, dry_run=True)
-    with stamping(settings, file, ears):
-        plan = plan_stamp(settings, revisions, file, purge=purge)
-        if plan.fits or force:
-            write_stamp(settings, plan, ears)
-    return _show(invocation, plan, force=force, dry_run=False)
+        plans = [plan_stamp(settings, revisions, file, purge=purge) for file in files]
+        return _show(invocation, plans, force=force, dry_run=True)
+    with stamping(settings, files, ears):
+        plans = [plan_stamp(settings, revisions, file, purge=purge) for file in files]
+        if force or all(plan.fits for plan in plans):
+            write_stamps(settings, plans, ears)
+    return _show(invocation, plans, force=force, dry_run=False)
 
 
-def _show(invocation: Invocation, plan: StampPlan, *, force: bool, dry_run: bool) -> None:
+def _show(
+    invocation: Invocation, plans: Sequence[StampPlan], *, force: bool, dry_run: bool
+) -> None:
     """The result; where the schema doesn't fit, the differences and then the refusal."""
     from orchctl.upgrade.stamp import refuse
 
-    done = plan.fits or force
-    data = _object(plan, ok=done, dry_run=dry_run)
-    invocation.output.result(data, lambda: _draw(invocation, plan, done=done, dry_run=dry_run))
-    if not done:
-        refuse(plan)
+    done = force or all(plan.fits for plan in plans)
+    objects = [_object(plan, ok=done, dry_run=dry_run) for plan in plans]
+
+    def draw() -> None:
+        for plan in plans:
+            _draw(invocation, plan, done=done, dry_run=dry_run)
+
+    data = objects[0] if len(objects) == 1 else {"ok": done, "databases": objects}
+    invocation.output.result(data, draw)
+    for plan in plans:
+        if not done and not plan.fits:
+            refuse(plan)
 
 
 def _object(plan: StampPlan, *, ok: bool, dry_run: bool) -> dict[str, Any]:

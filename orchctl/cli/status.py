@@ -22,10 +22,18 @@ def register(app: typer.Typer) -> None:
 def status(context: typer.Context, as_json: Json = False) -> None:
     """One screen: database, revision, what is pending, last snapshot, who holds the lock."""
     invocation = begin(context, as_json)
-    from orchctl.upgrade.status import read_status
+    from orchctl.upgrade.status import read_statuses
 
-    found = read_status(invocation.settings)
-    invocation.output.result(_object(found), lambda: invocation.output.fields(_fields(found)))
+    output, found = invocation.output, read_statuses(invocation.settings)
+    objects = [_object(one) for one in found]
+
+    def draw() -> None:
+        for number, one in enumerate(found):
+            if number:
+                output.line()
+            output.fields(_fields(one))
+
+    output.result(objects[0] if len(objects) == 1 else {"databases": objects}, draw)
 
 
 def _object(status: Status) -> dict[str, Any]:
@@ -35,6 +43,7 @@ def _object(status: Status) -> dict[str, Any]:
         "exists": facts.exists,
         "size": facts.size,
         "journal_mode": facts.journal_mode,
+        "version_table": status.version_table,
         "revisions": list(facts.heads),
         "heads": list(status.heads),
         "at_head": status.at_head,
@@ -69,6 +78,8 @@ def _fields(status: Status) -> list[tuple[str, str]]:
     size = f"{bytes_text(facts.size)}, {facts.journal_mode}" if facts.exists else "not there yet"
     pending = [f"{id_} {text}".strip() for id_, text in status.pending]
     rows = [("database", where), ("", size), ("revision", _revision(status))]
+    if status.version_table != "alembic_version":
+        rows.append(("version table", status.version_table))
     rows += _listed("pending", pending or ["none"])
     snapshot = status.last_snapshot
     rows.append(("last snapshot", f"{snapshot.id} ({snapshot.reason})" if snapshot else "none"))

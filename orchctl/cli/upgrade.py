@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchctl.cli.files import of_all
 from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
+from orchctl.errors import UsageError
 from orchctl.output import bytes_text, path_text, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from orchctl.upgrade.execute import RunReport
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.report import RunReport
+    from orchctl.upgrade.target import Database
 
 Backup = Annotated[
     bool | None, typer.Option("--backup/--no-backup", help="Take a snapshot first (default).")
@@ -83,7 +86,7 @@ def upgrade(
     from orchctl.upgrade.at_head import already_there
 
     if there := already_there(invocation.settings, revision):
-        return _nothing_to_do(invocation, *there)
+        return _nothing_to_do(invocation, there)
     return run_plan(invocation, "upgrade", revision, dry_run=dry_run, yes=True, unsafe=unsafe or ())
 
 
@@ -138,42 +141,58 @@ def run_plan(
         unsafe: Revisions that run outside the transaction, as typed.
     """
     from orchctl.upgrade.plan import plan_run
-    from orchctl.upgrade.target import find_database, verified_database
+    from orchctl.upgrade.target import find_databases, verified_database
 
-    settings = invocation.settings
-    database = find_database(settings)
-    if database.file is None:
+    settings, output = invocation.settings, invocation.output
+    databases = find_databases(settings)
+    if databases[0].file is None:
         return _run_elsewhere(invocation, direction, revision, dry_run=dry_run)
-    _after_a_killed_run(invocation, database.file, database.version_table, dry_run=dry_run)
-    plan = plan_run(
-        settings, direction, revision, database.file, database.version_table, unsafe=unsafe
-    )
-    for name in plan.unsafe:
-        if name not in plan.outside:
-            invocation.output.warning(f"--unsafe {name}: nothing to do for it in this run")
-    if dry_run or not plan.steps:
+    _prepare(invocation, databases, unsafe, dry_run=dry_run)
+    plans = [plan_run(settings, direction, revision, one, unsafe=unsafe) for one in databases]
+    for name in sorted(set(plans[0].unsafe).difference(plans[0].outside)):
+        output.warning(f"--unsafe {name}: nothing to do for it in this run")
+    pending = any(plan.steps for plan in plans)
+    if len(plans) == 1 and (dry_run or not pending):
         verified_database(settings)
     if dry_run:
-        return invocation.output.result(_plan_object(plan), lambda: _draw_plan(invocation, plan))
-    if not plan.steps:
-        return _nothing_to_do(invocation, plan.database, plan.before)
+        return output.result(
+            of_all([_plan_object(plan) for plan in plans]), lambda: _draw_plans(invocation, plans)
+        )
+    if not pending:
+        return _nothing_to_do(invocation, *((plan.database, plan.before) for plan in plans))
     if direction == "downgrade":
-        plan = replace(plan, accept_drops=yes or _agreed(invocation, plan))
-    from orchctl.upgrade.execute import execute
+        agreed = yes or _agreed(invocation, plans)
+        plans = [replace(plan, accept_drops=agreed) for plan in plans]
+    from orchctl.upgrade.execute import execute_all
 
-    report = execute(settings, plan, listener(invocation.output))
-    if not report.revisions:  # somebody else did it while we waited for the lock
-        return _nothing_to_do(invocation, report.database, report.after)
-    return invocation.output.result(report_object(report), lambda: _draw_report(invocation, report))
+    reports = execute_all(settings, plans, listener(output))
+    if not any(report.revisions for report in reports):  # somebody else did it while we waited
+        return _nothing_to_do(invocation, *((each.database, each.after) for each in reports))
+    return output.result(
+        of_all([report_object(report) for report in reports]),
+        lambda: _draw_reports(invocation, reports),
+    )
 
 
-def _after_a_killed_run(
-    invocation: Invocation, file: Path, version_table: str, *, dry_run: bool
+def _prepare(
+    invocation: Invocation, databases: Sequence[Database], unsafe: Sequence[str], *, dry_run: bool
 ) -> None:
+    if unsafe and len(databases) > 1:
+        raise UsageError(
+            "--unsafe commits in between, and env.py goes through several databases, which are "
+            "committed together",
+            hint="Make the revision fit into a transaction, or run it with a section of its own",
+        )
+    for one in databases:
+        _after_a_killed_run(invocation, one, dry_run=dry_run)
+
+
+def _after_a_killed_run(invocation: Invocation, database: Database, *, dry_run: bool) -> None:
     """Where an unsafe run was killed: its snapshot back, or, in a dry run, a word about it."""
     from orchctl.upgrade.mark import find_mark
     from orchctl.upgrade.plan import snapshot_directory
 
+    file = database.require_file("this")
     directory = snapshot_directory(invocation.settings, file)
     mark = find_mark(directory, file)
     if mark is None:
@@ -185,19 +204,23 @@ def _after_a_killed_run(
             f"{mark.told}, or is at it; unless it ends well, snapshot {mark.snapshot} is put "
             "back first"
         )
-    ears = listener(invocation.output)
-    return put_back_killed(invocation.settings, file, directory, version_table, ears)
+    table, ears = database.version_table, listener(invocation.output)
+    return put_back_killed(invocation.settings, file, directory, table, ears)
 
 
-def _agreed(invocation: Invocation, plan: UpgradePlan) -> bool:
+def _agreed(invocation: Invocation, plans: Sequence[UpgradePlan]) -> bool:
     """Whether somebody said yes to what a downgrade drops; False when there is nothing to ask."""
     from orchctl.errors import Refused
     from orchctl.upgrade.losses import downgrade_losses
 
-    losses = downgrade_losses(plan)
-    if not losses:
+    told = [
+        f"Downgrading {path_text(plan.database)} to {plan.target}: {'; '.join(losses)}"
+        for plan in plans
+        if (losses := downgrade_losses(plan))
+    ]
+    if not told:
         return False
-    question = f"Downgrading {path_text(plan.database)} to {plan.target}: {'; '.join(losses)}"
+    question = ". ".join(told)
     if invocation.output.can_ask():
         if invocation.output.ask(f"{question}. Go on?"):
             return True
@@ -223,17 +246,22 @@ def _print_sql(invocation: Invocation, direction: str, revision: str) -> None:
     invocation.output.result({"sql": text}, lambda: invocation.output.raw(text))
 
 
-def _nothing_to_do(invocation: Invocation, file: Path, heads: tuple[str, ...]) -> None:
+def _nothing_to_do(invocation: Invocation, *files: tuple[Path, tuple[str, ...]]) -> None:
     from orchctl.upgrade.killed_run import settle_killed_run
 
-    if (killed := settle_killed_run(invocation.settings, file, heads)) is not None:
-        invocation.output.warning(killed.told)
-    data = _object(file, heads, heads, [], None, 0.0) | {"deferred_commits": 0, "put_back": []}
-    where = _joined(heads) or "base"
-    invocation.output.result(
-        data,
-        lambda: invocation.output.line(f"{path_text(file)} is at {where} already; nothing to do"),
-    )
+    output = invocation.output
+    for file, heads in files:
+        if (killed := settle_killed_run(invocation.settings, file, heads)) is not None:
+            output.warning(killed.told)
+    extra: dict[str, Any] = {"deferred_commits": 0, "put_back": []}
+    data = of_all([_object(file, heads, heads, [], None, 0.0) | extra for file, heads in files])
+
+    def draw() -> None:
+        for file, heads in files:
+            where = _joined(heads) or "base"
+            output.line(f"{path_text(file)} is at {where} already; nothing to do")
+
+    output.result(data, draw)
 
 
 def report_object(report: RunReport) -> dict[str, Any]:
@@ -290,6 +318,13 @@ def _plan_object(plan: UpgradePlan) -> dict[str, Any]:
     }
 
 
+def _draw_plans(invocation: Invocation, plans: Sequence[UpgradePlan]) -> None:
+    for plan in plans:
+        _draw_plan(invocation, plan)
+    if any(plan.steps for plan in plans):
+        invocation.output.line("Nothing was written.", "dim")
+
+
 def _draw_plan(invocation: Invocation, plan: UpgradePlan) -> None:
     output = invocation.output
     where = _joined(plan.before) or "base"
@@ -304,19 +339,22 @@ def _draw_plan(invocation: Invocation, plan: UpgradePlan) -> None:
     for step in plan.steps:
         outside = "  (outside the transaction)" if step.revision in plan.outside else ""
         output.line(f"  {plan.direction} {step.revision}  {step.message}{outside}")
-    output.line("Nothing was written.", "dim")
 
 
-def _draw_report(invocation: Invocation, report: RunReport) -> None:
-    invocation.output.line(_summary(report))
-    told = [f"{name} {seconds_text(seconds)}" for name, seconds in report.phases.items()]
-    if report.seconds >= _SLOW:
+def _draw_reports(invocation: Invocation, reports: Sequence[RunReport]) -> None:
+    for report in reports:
+        invocation.output.line(_summary(report))
+    phases, seconds = reports[-1].phases, reports[-1].seconds
+    told = [f"{name} {seconds_text(took)}" for name, took in phases.items()]
+    if seconds >= _SLOW:
         invocation.output.line(f"  time: {', '.join(told)}", "dim")
 
 
 def _summary(report: RunReport) -> str:
     before, after = _joined(report.before) or "base", _joined(report.after) or "base"
     count = len(report.revisions)
+    if not count:
+        return f"{path_text(report.database)} is at {after} already"
     plural = "revision" if count == 1 else "revisions"
     text = f"{path_text(report.database)}: {before} -> {after} ({count} {plural}, "
     text += f"{seconds_text(report.seconds)})"

@@ -18,8 +18,11 @@ from typing import Any
 from orchctl.errors import ConfigurationError
 
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
-# What `alembic init` writes: a placeholder, not somebody's database.
-_PLACEHOLDER_URL = "driver://user:pass@localhost/dbname"
+# What `alembic init` writes: placeholders, not somebody's database.
+_PLACEHOLDER_URLS = (
+    "driver://user:pass@localhost/dbname",
+    "driver://user:pass@localhost/dbname2",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class AlembicProject:
         sourceless: Whether .pyc files without a source count as revisions.
         url: `sqlalchemy.url`, or None when absent, empty or the template's placeholder.
         options: Every other option of the main section, as written.
+        databases: The databases that `databases` of Alembic's multidb template lists: the name of
+            each one's section and its `sqlalchemy.url`, None where env.py takes it from elsewhere.
     """
 
     ini_file: Path | None
@@ -47,6 +52,7 @@ class AlembicProject:
     sourceless: bool = False
     url: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    databases: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def file(self) -> Path:
@@ -94,7 +100,16 @@ def read_project(config: Path | None, *, section: str, folder: Path) -> AlembicP
         sourceless=_boolean(options.get("sourceless")),
         url=_url(options.get("sqlalchemy.url")),
         options=options,
+        databases=_databases(ini_file, options.get("databases")),
     )
+
+
+def _databases(ini_file: Path | None, listed: Any) -> tuple[tuple[str, str | None], ...]:
+    names = listed.split(",") if isinstance(listed, str) else listed
+    if ini_file is None or not isinstance(names, list):
+        return ()
+    sections = [name.strip() for name in names if isinstance(name, str) and name.strip()]
+    return tuple((name, _url(_read_ini(ini_file, name).get("sqlalchemy.url"))) for name in sections)
 
 
 def _find(config: Path | None, folder: Path) -> tuple[Path | None, Path | None]:
@@ -204,7 +219,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _url(value: Any) -> str | None:
-    if not isinstance(value, str) or not value.strip() or value.strip() == _PLACEHOLDER_URL:
+    if not isinstance(value, str) or not value.strip() or value.strip() in _PLACEHOLDER_URLS:
         return None
     return value.strip()
 

@@ -53,14 +53,12 @@ class PartlyCommittedError(Exception):
 
 def commit_all(
     files: Sequence[FileTransaction],
-    before_first: Callable[[], None],
     undisturbed: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """Commit every file; on a failure all that are not committed yet are rolled back.
 
     Args:
         files: The files that were written to, everything checked.
-        before_first: Called before the first of several commits.
         undisturbed: A context in which no signal interrupts this thread.
 
     Raises:
@@ -72,7 +70,6 @@ def commit_all(
             one.commit()
         return
     ordered = sorted(files, key=_in_wal)
-    before_first()
     with undisturbed():
         versions = [_stay(one) for one in ordered]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchctl.config import masked_url
@@ -14,7 +14,7 @@ from orchctl.upgrade.revisions import (
     StaticRevisions,
     open_revisions,
 )
-from orchctl.upgrade.target import environment_facts, find_database, verified_database
+from orchctl.upgrade.target import environment_facts, find_database, verified_databases
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -28,6 +28,7 @@ class Current:
     Attributes:
         database: The file, or the masked URL of a database that is none.
         url: Its URL, masked.
+        version_table: Name of Alembic's table.
         stamped: What its version table holds, sorted.
         heads: What the version table holds once it is at head, sorted.
         revisions: What Alembic calls current: of each branch the newest revision that is applied,
@@ -38,6 +39,7 @@ class Current:
 
     database: str
     url: str
+    version_table: str
     stamped: Ids
     heads: Ids
     revisions: tuple[Revision, ...]
@@ -45,8 +47,11 @@ class Current:
     at_head: bool
 
 
-def read_current(settings: Settings) -> Current:
-    """Where the database is; without Alembic where the files and env.py's text prove enough.
+def read_current(settings: Settings) -> tuple[Current, ...]:
+    """Where each database is; without Alembic where the files and env.py's text prove enough.
+
+    Returns:
+        One for every database that env.py goes through, and every version table in it.
 
     Raises:
         ConfigurationError: No project, or no database can be found.
@@ -55,24 +60,46 @@ def read_current(settings: Settings) -> Current:
         LockHeld: Somebody keeps it locked.
     """
     settings.require_project()
-    database, stamped = read_stamp(settings)
+    found = read_stamps(settings)
     chain = open_revisions(settings)
-    return _compared(database, stamped, chain)
+    return tuple(_compared(database, stamped, chain) for database, stamped in found)
 
 
-def read_stamp(settings: Settings) -> tuple[Database, Ids]:
-    """The database and the revisions in its version table; raises as `read_current`.
+def read_stamp(settings: Settings) -> Ids:
+    """The revisions in the version tables, of all databases; raises as `read_current`."""
+    return tuple(sorted({one for _, stamped in read_stamps(settings) for one in stamped}))
+
+
+def read_stamps(settings: Settings) -> tuple[tuple[Database, Ids], ...]:
+    """The databases and the revisions in their version tables; raises as `read_current`.
 
     A file that does not exist is an empty database.
     """
-    database = find_database(settings, by_text=True)
-    if not database.proven:
-        database = verified_database(settings)
-    if database.file is not None and (_names_its_table(settings) or not database.file.exists()):
-        return database, heads_of(database.file, database.version_table)
-    from orchctl.upgrade.elsewhere import heads_elsewhere
+    if settings.url is not None:
+        database = find_database(settings, by_text=True)
+        if database.proven and (stamped := _by_file(settings, database)) is not None:
+            return ((database, stamped),)
+    databases = verified_databases(settings)
+    if len(databases) == 1 and not databases[0].further_tables:
+        stamped = _by_file(settings, databases[0])
+        from orchctl.upgrade.elsewhere import heads_elsewhere
 
-    return database, heads_elsewhere(settings)
+        return ((databases[0], heads_elsewhere(settings) if stamped is None else stamped),)
+    return tuple(
+        (replace(one, version_table=table, further_tables=()), heads_of(file, table))
+        for one in databases
+        for file in (one.require_file("current"),)
+        for table in (one.version_table, *one.further_tables)
+    )
+
+
+def _by_file(settings: Settings, database: Database) -> Ids | None:
+    """What the file itself says; None where it takes env.py to read it."""
+    if database.file is None:
+        return None
+    if _names_its_table(settings) or not database.file.exists():
+        return heads_of(database.file, database.version_table)
+    return None
 
 
 def provable_stamp(settings: Settings) -> Ids | None:
@@ -94,7 +121,7 @@ def _names_its_table(settings: Settings) -> bool:
     facts = environment_facts(settings)
     if facts is None:
         return True
-    return facts.version_table is not None and facts.version_table_schema is None
+    return facts.version_table is not None and facts.version_table_schema in (None, "main")
 
 
 def _compared(
@@ -107,6 +134,7 @@ def _compared(
     return Current(
         database=str(database.file or masked_url(database.url)),
         url=masked_url(database.url),
+        version_table=database.version_table,
         stamped=stamped,
         heads=heads,
         revisions=chain.get(chain.reached(known)),

@@ -211,12 +211,24 @@ def environment_failed(what: str, error: BaseException) -> OrchctlError:
             code="env-import",
             hint=_install(error),
         )
+    hint = "orchctl --debug shows where"
+    if isinstance(error, NotImplementedError) and _is_two_phase(error):
+        hint = "SQLite has no two-phase commit: USE_TWOPHASE = False in env.py; orchctl commits "
+        hint += "no file before all of them went through"
     return ConfigurationError(
         f"{what} failed before any revision ran: {type(error).__name__}: {one_line(error)}",
         code="env-failed",
         state="The database is untouched",
-        hint="orchctl --debug shows where",
+        hint=hint,
     )
+
+
+def _is_two_phase(error: BaseException) -> bool:
+    traceback, names = error.__traceback__, set()
+    while traceback is not None:
+        names.add(traceback.tb_frame.f_code.co_name)
+        traceback = traceback.tb_next
+    return "do_begin_twophase" in names
 
 
 @contextlib.contextmanager

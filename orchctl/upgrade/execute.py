@@ -1,133 +1,90 @@
-"""Executing a plan: lock, preflight, snapshot, one transaction, confirmation, journal."""
+"""Executing a plan: lock, preflight, snapshot, one transaction a file, confirmation, journal."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchctl.database import lock
-from orchctl.database.content import PendingHash, content_hash, counted
 from orchctl.database.failure import explain, explain_os
-from orchctl.errors import Interrupted, OrchctlError, Refused, UpgradeFailed, UpgradeRestored
-from orchctl.upgrade.checks import confirm, preflight
+from orchctl.errors import Interrupted, OrchctlError, Refused
+from orchctl.upgrade.checks import preflight
+from orchctl.upgrade.commits import PartlyCommittedError
 from orchctl.upgrade.doubt import commit_in_doubt
-from orchctl.upgrade.journal import Beginning, Entry, Journal
-from orchctl.upgrade.killed_run import KilledRun, clear_up, find_killed_run, settle
-from orchctl.upgrade.leftovers import recover, remove_empty
-from orchctl.upgrade.manifest import chain_manifest
-from orchctl.upgrade.outcome import Hooks, Outcome, Participant
-from orchctl.upgrade.outside_run import OutsideRun
-from orchctl.upgrade.patience import patiently
+from orchctl.upgrade.file_run import FileRun
+from orchctl.upgrade.outcome import Outcome
 from orchctl.upgrade.phases import Phases
-from orchctl.upgrade.plan import plan_again
-from orchctl.upgrade.safekeeping import Safekeeping
-from orchctl.upgrade.starting_point import StartingPoint
+from orchctl.upgrade.report import Listener, RunReport
 from orchctl.upgrade.transaction import Transaction
 from orchctl.upgrade.unsafe import NOT_REHEARSABLE
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
-    from orchctl.snapshots.manifest import Snapshot
-    from orchctl.upgrade.connection import GuardedConnection
     from orchctl.upgrade.plan import UpgradePlan
-    from orchctl.upgrade.proof import RowProof
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who hears of a run's progress.
-
-    Attributes:
-        step: Something is done.
-        running: A revision begins, or something takes a while.
-        warning: Something to know.
-        bar: A progress bar: given a title, a context that yields a callable of (done, total).
-    """
-
-    step: Callable[[str], None]
-    running: Callable[[str], None]
-    warning: Callable[[str], None]
-    bar: Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did.
-
-    Attributes:
-        direction: `upgrade` or `downgrade`.
-        database: The file.
-        before: Its heads before.
-        after: Its heads now.
-        revisions: The revisions that ran, in order, each with its seconds.
-        snapshot: The snapshot taken before, if any.
-        seconds: The whole run.
-        deferred_commits: Commits inside revisions that were put off to the end.
-        proof: What the proof found; None when nothing ran, or there was nothing before.
-        proof_level: full, keys, counts or off.
-        put_back: What table rebuilds had dropped and the run created again: `index ix`, …
-        phases: Where the time went, by name: preflight, snapshot, rehearsal, revisions (env.py and
-            the wait for the write lock with them), proof, commit, confirmation, journal.
-    """
-
-    direction: str
-    database: Path
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    revisions: tuple[tuple[str, float], ...]
-    snapshot: Snapshot | None
-    seconds: float
-    deferred_commits: int = 0
-    proof: RowProof | None = None
-    proof_level: str = "off"
-    put_back: tuple[str, ...] = ()
-    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunReport:
-    """Run a plan; afterwards the database is at the target, or as it was before.
+    """Run a plan for one file; raises as `execute_all`."""
+    return execute_all(settings, (plan,), listener)[0]
+
+
+def execute_all(
+    settings: Settings, plans: Sequence[UpgradePlan], listener: Listener
+) -> tuple[RunReport, ...]:
+    """Run the plans of all files that env.py goes through, in one run of env.py.
+
+    Afterwards every database is at the target, or as it was before.
 
     Args:
         settings: The run's settings.
-        plan: What to do; held against the database again once its lock is held.
+        plans: What to do to each file; held against it again once its lock is held.
         listener: Who hears of the progress.
 
+    Returns:
+        What was done to each file, in the order of the plans.
+
     Raises:
-        LockHeld: Another orchctl, or a writer, kept the database for longer than the timeout.
+        LockHeld: Another orchctl, or a writer, kept a database for longer than the timeout.
         Refused, UpgradeFailed, ConfigurationError, UsageError: As `Transaction.run` says.
-        UpgradeRestored: The commit could not be confirmed, or a run that left its transaction
-            failed; the snapshot was put back.
-        RestoreFailed: It could not be put back.
+        UpgradeRestored: A commit could not be confirmed, one after the first one failed, or a run
+            that left its transaction did; what was committed was put back from its snapshot.
+        RestoreFailed: As before, but something could not be put back; says what stands where.
         Interrupted: Ctrl-C or SIGTERM; says whether the run is committed.
     """
 
     def tell_wait(holder: object, waited: float) -> None:
         listener.running(f"Waiting for {holder} ({waited:.0f}s)")
 
-    if not plan.database.parent.is_dir():
-        preflight(plan)  # says so; there is no place for the lock either
-    run = _Run(settings, plan, listener)
+    for plan in plans:
+        if not plan.database.parent.is_dir():
+            preflight(plan)  # says so; there is no place for the lock either
+    run = _Run(settings, plans, listener)
     try:
-        with lock.hold(
-            plan.database,
-            timeout=settings.lock_timeout,
-            purpose=f"{plan.direction} to {plan.target}",
-            on_wait=tell_wait,
-        ):
+        with contextlib.ExitStack() as locks:
+            # Always in the same order: two runs that start together must not wait for each other.
+            for plan in sorted(plans, key=lambda each: os.path.realpath(each.database)):
+                held = lock.hold(
+                    plan.database,
+                    timeout=settings.lock_timeout,
+                    purpose=f"{plan.direction} to {plan.target}",
+                    on_wait=tell_wait,
+                )
+                locks.enter_context(held)
             return run.run()
     except KeyboardInterrupt as error:
         raise run.interrupted() from error
     except sqlite3.Error as error:
-        raise run.truth_about(explain(error, plan.database, doing=plan.direction)) from error
+        told = explain(error, plans[0].database, doing=plans[0].direction)
+        raise run.truth_about(told) from error
     except OSError as error:
-        raise explain_os(error, plan.database, doing=plan.direction) from error
+        raise explain_os(error, plans[0].database, doing=plans[0].direction) from error
     except OrchctlError as error:
         if (truth := run.truth_about(error)) is error:
             raise
@@ -135,23 +92,21 @@ def execute(settings: Settings, plan: UpgradePlan, listener: Listener) -> RunRep
 
 
 class _Run:
-    """One execution; exists for what the hooks of the transaction leave behind."""
+    """One execution."""
 
-    def __init__(self, settings: Settings, plan: UpgradePlan, listener: Listener) -> None:
+    def __init__(
+        self, settings: Settings, plans: Sequence[UpgradePlan], listener: Listener
+    ) -> None:
         self._settings = settings
-        self._plan = plan
         self._listener = listener
-        self._began = time.monotonic()
-        self._phases = Phases("preflight")
-        self._journal = Journal(plan.snapshot_directory, plan.database)
-        self._kept: Safekeeping | None = None
+        self._direction, self._target = plans[0].direction, plans[0].target
+        self._began, self._phases = time.monotonic(), Phases("preflight")
+        names = _names([plan.database for plan in plans])
+        self._files = [
+            FileRun(settings, plan, _prefixed(listener, name), self._phases)
+            for plan, name in zip(plans, names, strict=True)
+        ]
         self._transaction: Transaction | None = None
-        self._outside = OutsideRun(settings, plan, listener)
-        self._counts: dict[str, int] = {}
-        self._was_there = True
-        self._begun: Beginning | None = None
-        self._killed: KilledRun | None = None
-        self._checked = False
 
     def interrupted(self) -> Interrupted:
         """The error for Ctrl-C or SIGTERM at this moment."""
@@ -159,240 +114,131 @@ class _Run:
             return Interrupted("Interrupted", state="The database is as before")
         return Interrupted(
             "Interrupted after the commit",
-            state=f"The {self._plan.direction} is done and committed",
+            state=f"The {self._direction} is done and committed",
             hint="orchctl status shows where the database is; orchctl rollback takes it back",
         )
 
     def truth_about(self, error: OrchctlError) -> OrchctlError:
         """The error, or what must be said instead where a commit may stand after all."""
-        return commit_in_doubt(error, self._plan) if self._checked else error
+        for one in self._files:
+            if one.checked and (truth := commit_in_doubt(error, one.plan)) is not error:
+                return truth
+        return error
 
-    def run(self) -> RunReport:
+    def run(self) -> tuple[RunReport, ...]:
         """Preflight, rehearsal, transaction, confirmation, journal."""
-        self._was_there = os.path.lexists(self._plan.database)
-        self._plan = plan_again(self._settings, self._plan)
-        self._tell_of_a_killed_run()
-        if not self._plan.steps:  # somebody else did it while the lock was waited for
-            return self._nothing_done()
-        patience = self._settings.lock_timeout
-        for warning in patiently(lambda: preflight(self._plan), patience):
-            self._listener.warning(warning)
-        self._outside = OutsideRun(self._settings, self._plan, self._listener)
-        with (
-            self._outside.restoring(),
-            StartingPoint(self._settings, self._plan, self._listener) as start,
-        ):
-            try:
-                if self._plan.backup and self._plan.exists and self._settings.rehearse:
-                    self._rehearse(start)
-                outcome = self._migrate(start)
-            except BaseException as error:
-                self._failed(error, start.snapshot)
-                raise
-            self._outside.went_through()
-            self._phases.turn("confirmation")
-            report = self._report(outcome, start.snapshot)
-        if outcome.applied:
-            self._keep(outcome, report)
-        if outcome.interrupted:
-            raise self.interrupted()
-        seconds = time.monotonic() - self._began
-        return replace(report, seconds=seconds, phases=self._phases.seconds())
-
-    def _rehearse(self, start: StartingPoint) -> None:
-        from orchctl.upgrade.rehearsal import copy_of, rehearse
-
-        self._phases.turn("snapshot")
-        snapshot = start.take_early()
-        self._phases.turn("rehearsal")
-        self._begin(snapshot)
-        quiet = replace(self._listener, running=lambda _: None)
+        for one in self._files:
+            one.look_again()
+        if not any(one.plan.steps for one in self._files):
+            return tuple(one.nothing_done() for one in self._files)  # somebody else did it
+        self._name_run()
+        for one in self._files:
+            one.preflight()
         try:
-            with copy_of(self._plan, quiet, snapshot.path) as copy:
-                rehearsal = rehearse(self._settings, self._plan, copy, quiet, snapshot)
+            outcomes = self._work()
+        except PartlyCommittedError as error:
+            from orchctl.upgrade.put_back import put_back
+
+            outcomes = self._transaction.outcomes if self._transaction else ()
+            raise put_back(self._settings, self._files, outcomes, error) from error
+        reports = self._keep(outcomes)
+        if outcomes[0].interrupted:
+            raise self.interrupted()
+        seconds, phases = time.monotonic() - self._began, self._phases.seconds()
+        return tuple(replace(one, seconds=seconds, phases=phases) for one in reports)
+
+    def _work(self) -> tuple[Outcome, ...]:
+        with contextlib.ExitStack() as watches:
+            for one in self._files:
+                watches.enter_context(one.outside.restoring())
+                watches.enter_context(one.start)
+            try:
+                if self._settings.rehearse:
+                    self._rehearse()
+                self._phases.turn("revisions")
+                parts = [one.participant() for one in self._files]
+                self._transaction = Transaction(
+                    self._settings, parts, self._direction, self._target
+                )
+                outcomes = self._transaction.run()
+            except PartlyCommittedError:
+                raise
+            except BaseException as error:
+                for one in self._files:
+                    one.failed(error)
+                raise
+            for one in self._files:
+                one.outside.went_through()
+            return outcomes
+
+    def _name_run(self) -> None:
+        """One name for what this run writes down about several files.
+
+        What finishes a run that was killed between its commits is a part of that run: a rollback
+        takes both back together.
+        """
+        if len(self._files) == 1:
+            return
+        killed = {
+            one.killed.beginning.run
+            for one in self._files
+            if one.killed and one.killed.committed != bool(one.plan.steps)
+        }
+        torn = any(one.killed and one.killed.committed for one in self._files)
+        known = killed.pop() if torn and len(killed) == 1 else None
+        name = known or secrets.token_hex(8)
+        for one in self._files:
+            one.run = name
+
+    def _rehearse(self) -> None:
+        self._phases.turn("snapshot")
+        snapshots = [one.take_early() for one in self._files]
+        self._phases.turn("rehearsal")
+        if not any(snapshots):
+            return
+        from orchctl.upgrade.rehearsal import copies_of, rehearse_all
+
+        quiet = replace(self._listener, running=lambda _: None)
+        plans = [one.plan for one in self._files]
+        taken = [snapshot.path if snapshot else None for snapshot in snapshots]
+        try:
+            with copies_of(plans, quiet, taken) as copies:
+                rehearsed = rehearse_all(self._settings, plans, copies, quiet, snapshots)
         except Refused as error:
             if error.code != NOT_REHEARSABLE:
                 raise
             self._listener.warning(f"Not rehearsed to the end: {error.message}")
-        else:
-            self._listener.step(f"Rehearsed on a copy: {rehearsal.told}")
+            return
+        for one, rehearsal in zip(self._files, rehearsed, strict=True):
+            one.rehearsed(rehearsal)
 
-    def _migrate(self, start: StartingPoint) -> Outcome:
-        plan = self._plan
-        self._phases.turn("revisions")
-
-        def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
-            self._phases.turn("snapshot")
-            snapshot = start.settle()
-            self._phases.turn("revisions")
-            self._begin(snapshot)
-            before = snapshot.path if snapshot else self._database_in_wal(guard)
-            self._kept = Safekeeping(self._settings, guard, before, plan, snapshot)
-            self._outside.snapshot = snapshot
-
-        hooks = Hooks(locked=locked, step=self._listener.running, check=self._check)
-        part = Participant(plan.database, hooks, unsafe=self._outside.unsafe)
-        self._transaction = Transaction(self._settings, [part], plan.direction, plan.target)
-        return self._transaction.run()[0]
-
-    def _begin(self, snapshot: Snapshot | None) -> None:
-        """Say in the journal what is about to begin, should this process not live to say more."""
-        plan = self._plan
-        beginning = Beginning(
-            began=plan.direction,
-            database=str(plan.database),
-            before=plan.before,
-            target=plan.target,
-            snapshot=snapshot.id if snapshot else None,
-            pid=os.getpid(),
-        )
-        if beginning != self._begun:
-            with contextlib.suppress(OSError):  # it only tells; the run is as safe without it
-                self._journal.begin(beginning)
-                self._begun = beginning
-                if self._killed is not None and snapshot is not None:
-                    clear_up(self._journal, plan.before, snapshot.id)
-
-    def _tell_of_a_killed_run(self) -> None:
-        plan = self._plan
-        killed = find_killed_run(self._journal, plan.database, plan.before, locked=True)
-        if killed is not None:
-            self._listener.warning(killed.told)
-            settle(self._journal, killed)
-            self._killed = killed
-
-    def _keep(self, outcome: Outcome, report: RunReport) -> None:
-        with PendingHash(report.database if report.snapshot else None) as content:
+    def _keep(self, outcomes: Sequence[Outcome]) -> tuple[RunReport, ...]:
+        reports: list[RunReport] = []
+        failures: list[BaseException] = []
+        for one, outcome in zip(self._files, outcomes, strict=True):
             try:
-                self._confirm(outcome, report.snapshot)
-            except KeyboardInterrupt:
-                self._record(report, content)  # what is not in the journal can't be rolled back
-                raise
-            except OrchctlError as error:
-                self._failed(error, report.snapshot)
-                raise
-            self._phases.turn("journal")
-            self._record(report, content)
-
-    def _database_in_wal(self, guard: GuardedConnection) -> Path | None:
-        mode = guard.real.execute("PRAGMA journal_mode").fetchone()[0]
-        return self._plan.database if self._plan.exists and mode == "wal" else None
-
-    def _check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
-        if self._kept is not None:
-            self._phases.turn("proof")
-            self._kept.check(guard, declared)
-            self._counts = self._kept.row_counts(guard.writes)
-            self._phases.turn("commit")
-            for thing in self._kept.put_back:
-                self._listener.step(f"Put back, dropped by a table rebuild: {thing}")
-            self._listener.step(self._kept.told)
-        self._checked = True
-
-    def _confirm(self, outcome: Outcome, snapshot: Snapshot | None) -> None:
-        kept = self._kept
-        file, table = self._plan.database, outcome.version_table
-        try:
-            wrong = patiently(
-                lambda: confirm(
-                    file, table, outcome.after, lambda: kept.violations if kept else frozenset()
-                ),
-                self._settings.lock_timeout,
-            )
-        except OrchctlError as error:  # nothing against the commit, which SQLite reported done
-            self._listener.warning(f"Not confirmed through a fresh connection: {error.message}")
-            return
-        if wrong is None:
-            self._listener.step("Confirmed through a fresh connection")
-            return
-        message = f"{self._plan.database} is not what the {self._plan.direction} left: {wrong}"
-        if snapshot is None:
-            raise UpgradeFailed(
-                message,
-                code="not-confirmed",
-                state="The run was committed, and there is no snapshot of what was before",
-                hint="orchctl status shows where the database is",
-            )
-        from orchctl.snapshots.restore import restore
-
-        restore(snapshot, self._plan.database, timeout=self._settings.lock_timeout)
-        raise UpgradeRestored(
-            message,
-            code="not-confirmed",
-            state=f"Snapshot {snapshot.id} was put back",
-            hint="orchctl status shows where the database is",
-        )
-
-    def _failed(self, error: BaseException, snapshot: Snapshot | None) -> None:
-        """Leave nothing behind that was not there, and write the story down."""
-        plan = self._plan
-        if not self._was_there:
-            remove_empty(plan.database)
-        recover(plan.database)
-        if self._begun is None:
-            return  # nothing was tried
-        entry = Entry(
-            event=plan.direction,
-            database=str(plan.database),
-            before=plan.before,
-            after=plan.before,
-            snapshot=snapshot.id if snapshot else None,
-            ok=False,
-            error=_told(error),
-            seconds=round(time.monotonic() - self._began, 3),
-        )
-        with contextlib.suppress(OSError):  # the run's own error matters more than its record
-            self._journal.append(entry)
-
-    def _report(self, outcome: Outcome, snapshot: Snapshot | None) -> RunReport:
-        return RunReport(
-            direction=self._plan.direction,
-            database=self._plan.database,
-            before=outcome.before,
-            after=outcome.after,
-            revisions=tuple((step.revision, step.seconds) for step in outcome.applied),
-            snapshot=snapshot,
-            seconds=time.monotonic() - self._began,
-            deferred_commits=outcome.deferred_commits,
-            proof=self._kept.proof if self._kept else None,
-            proof_level=self._kept.level if self._kept else "off",
-            put_back=self._kept.put_back if self._kept else (),
-        )
-
-    def _nothing_done(self) -> RunReport:
-        plan, seconds = self._plan, time.monotonic() - self._began
-        return RunReport(plan.direction, plan.database, plan.before, plan.before, (), None, seconds)
-
-    def _record(self, report: RunReport, pending: PendingHash) -> None:
-        content, counts = None, {}
-        if report.snapshot is not None:  # what a rollback compares with; without one it can't be
-            # What can't be read just now is no reason to fail: the run is committed.
-            with contextlib.suppress(sqlite3.Error, OrchctlError):
-                # Ctrl-C reaches the child, too; then again.
-                content = pending.result() or content_hash(report.database)
-                counts = counted(report.database, self._counts)
-        entry = Entry(
-            event=report.direction,
-            database=str(report.database),
-            before=report.before,
-            after=report.after,
-            revisions=tuple(revision for revision, _ in report.revisions),
-            snapshot=report.snapshot.id if report.snapshot else None,
-            content=content,
-            row_counts=counts,
-            chain=chain_manifest(self._settings),
-            seconds=round(time.monotonic() - self._began, 3),
-        )
-        try:
-            self._journal.append(entry)
-        except OSError as error:
-            self._listener.warning(
-                f"the {report.direction} is done, but not in the journal ({self._journal.path}): "
-                f"{error}"
-            )
+                reports.append(one.keep(outcome) if outcome.applied else one.report(outcome))
+            except (OrchctlError, KeyboardInterrupt) as error:  # the others are to be told of, too
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return tuple(reports)
 
 
-def _told(error: BaseException) -> dict[str, Any]:
-    if isinstance(error, OrchctlError):
-        return {"code": error.code, "message": error.message}
-    return {"code": "interrupted", "message": type(error).__name__}
+def _names(files: Sequence[Path]) -> list[str | None]:
+    """How the progress names each of several files."""
+    if len(files) == 1:
+        return [None]
+    distinct = len({file.name for file in files}) == len(files)
+    return [file.name if distinct else str(file) for file in files]
+
+
+def _prefixed(listener: Listener, name: str | None) -> Listener:
+    if name is None:
+        return listener
+    return replace(
+        listener,
+        step=lambda text: listener.step(f"{name}: {text}"),
+        running=lambda text: listener.running(f"{name}: {text}"),
+        warning=lambda text: listener.warning(f"{name}: {text}"),
+    )

@@ -89,7 +89,7 @@ def list_history(
     chain = open_revisions(settings)
     stamped: Ids | None = None
     if with_current or "current" in (lower, upper):
-        _, stamped = read_stamp(settings)
+        stamped = read_stamp(settings)
     elif if_known:
         stamped = _stamp_if_readable(settings)
     known = stamped and tuple(chain.resolve(stamp) or stamp for stamp in stamped)
@@ -134,7 +134,7 @@ def read_source(one: Revision) -> str | None:
 
 
 def _applied(settings: Settings, chain: StaticRevisions | LoadedRevisions) -> Ids:
-    _, stamped = read_stamp(settings)
+    stamped = read_stamp(settings)
     meant = {stamp: chain.resolve(stamp) for stamp in stamped}
     unknown = [stamp for stamp, id_ in meant.items() if id_ is None]
     if unknown:

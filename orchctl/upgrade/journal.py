@@ -34,6 +34,8 @@ class Beginning:
         target: Where to, as it was typed.
         snapshot: Id of the snapshot of the state before, if one was taken.
         pid: Of its process.
+        version_table: Alembic's table in this run; None in lines of old.
+        run: What the lines of one run over several files have in common.
         at: When, UTC, ISO 8601.
     """
 
@@ -43,6 +45,8 @@ class Beginning:
     target: str
     snapshot: str | None = None
     pid: int = 0
+    version_table: str | None = None
+    run: str | None = None
     at: str = ""
 
 
@@ -65,6 +69,8 @@ class Entry:
         row_counts: Rows of every table afterwards.
         chain: The chain of the code that ran: ids, parents, file hashes (`manifest`).
         seconds: How long it took.
+        version_table: Alembic's table in this run; None in entries of old.
+        run: What the entries of one run over several files have in common.
         at: When it ended, UTC, ISO 8601.
     """
 
@@ -81,6 +87,8 @@ class Entry:
     row_counts: dict[str, int] = field(default_factory=dict)
     chain: dict[str, Any] | None = None
     seconds: float = 0.0
+    version_table: str | None = None
+    run: str | None = None
     at: str = ""
 
 
@@ -183,13 +191,16 @@ class Journal:
         found = (_entry(line) for line in lines)
         return [entry for entry in found if entry and entry.database == str(self.database)]
 
-    def last_change(self) -> Entry | None:
+    def last_change(self, version_table: str | None = None) -> Entry | None:
         """The run whose snapshot `rollback` would put back: the last upgrade or downgrade.
 
         None when there is none, or when it was rolled back already.
+
+        Args:
+            version_table: Of the chain in question, several can live in one file; None for any.
         """
         for entry in reversed(self.entries()):
-            if not entry.ok:
+            if not entry.ok or (version_table and entry.version_table not in (None, version_table)):
                 continue
             if entry.event in ("rollback", "restore"):
                 return None

@@ -145,5 +145,7 @@ def _close_story(journal: Journal, killed: KilledRun) -> None:
                 after=killed.now,
                 snapshot=run.snapshot,
                 error={"code": "killed", "message": killed.told},
+                version_table=run.version_table,
+                run=run.run,
             )
         )

@@ -50,7 +50,12 @@ def learn_targets(settings: Settings) -> tuple[Target, ...]:
         ConfigurationError: env.py fails, or never configures a connection.
     """
     found: list[Target] = []
-    _run(settings, found.append)
+    try:
+        _run(settings, found.append)
+    except ConfigurationError:
+        # It may need what only a real run has; that one refuses a database nobody knew of.
+        if not found:
+            raise
     merged: list[Target] = []
     for target in _require(settings, found):
         for number, known in enumerate(merged):

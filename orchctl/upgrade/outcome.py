@@ -64,6 +64,9 @@ class Hooks:
     check: Callable[[GuardedConnection, frozenset[str]], None]
 
 
+SILENT = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda *_: None)
+
+
 @dataclass(frozen=True)
 class Participant:
     """One file of a run.

@@ -13,8 +13,8 @@ from orchctl.upgrade.unsafe import Unsafe
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.snapshots.manifest import Snapshot
-    from orchctl.upgrade.execute import Listener
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.report import Listener
 
 
 class OutsideRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from orchctl.errors import UsageError
 from orchctl.snapshots.catalog import default_directory
 from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.patience import STEP, patiently
+from orchctl.upgrade.target import Database
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -37,7 +38,8 @@ class UpgradePlan:
         exists: Whether it is there already.
         size: Its bytes.
         version_table: Name of Alembic's table.
-        before: The heads it is at.
+        before: The heads it is at, those of all its version tables.
+        stamps: What each version table that env.py uses in it holds.
         target: The revision as it was typed.
         steps: What will run, in order; empty when there is nothing to do.
         backup: Whether a snapshot is taken first (never of a database that isn't there).
@@ -52,6 +54,7 @@ class UpgradePlan:
     size: int
     version_table: str
     before: tuple[str, ...]
+    stamps: Mapping[str, tuple[str, ...]]
     target: str
     steps: tuple[Step, ...]
     backup: bool
@@ -69,47 +72,55 @@ def plan_run(
     settings: Settings,
     direction: str,
     revision: str,
-    file: Path,
-    version_table: str,
+    database: Database,
     *,
     unsafe: Sequence[str] = (),
 ) -> UpgradePlan:
-    """Plan a run without writing anything.
+    """Plan what a run does to one file, without writing anything.
 
     Args:
         settings: The run's settings.
         direction: `upgrade` or `downgrade`.
         revision: The target in Alembic's notation: `head`, `+1`, `ae10`, `branch@head`, `base` …
-        file: The database file.
-        version_table: Name of Alembic's table.
+        database: The database; a SQLite file.
         unsafe: Revisions that shall run outside the transaction, as typed.
 
     Raises:
         UsageError: No such revision.
         Refused: The database is at a revision that this chain doesn't have; something shall run
             outside the transaction and there is to be no snapshot.
-        ConfigurationError: No Alembic project.
+        ConfigurationError: No Alembic project, or no SQLite file.
     """
     from orchctl.upgrade.environment import open_script
 
+    file = database.require_file(f"The {direction}")
+    tables = (database.version_table, *database.further_tables)
     facts = patiently(
-        lambda: inspect(file, version_table=version_table, timeout=STEP), settings.lock_timeout
+        lambda: inspect(file, version_table=database.version_table, timeout=STEP),
+        settings.lock_timeout,
     )
+    stamps = {database.version_table: facts.heads} | _stamps(settings, file, tables[1:])
     _, script = open_script(settings)
     directory = snapshot_directory(settings, file)
     known = script.revision_map._revision_map
-    if unknown := [head for head in facts.heads if head not in known]:
+    stamped = _union(stamps)
+    if unknown := [head for head in stamped if head not in known]:
         from orchctl.upgrade.ahead import ahead_of_code
 
         raise ahead_of_code(file, directory, unknown, [id_ for id_ in known if id_])
-    steps = find_steps(script, direction, revision, facts.heads, file)
+    steps = [
+        step
+        for heads in stamps.values()
+        for step in find_steps(script, direction, revision, heads, file)
+    ]
     plan = UpgradePlan(
         direction=direction,
         database=file,
         exists=facts.exists and facts.size > 0,
         size=facts.size,
-        version_table=version_table,
-        before=facts.heads,
+        version_table=database.version_table,
+        before=stamped,
+        stamps=stamps,
         target=revision,
         steps=tuple(_step(step) for step in steps),
         backup=settings.backup and facts.exists and facts.size > 0,
@@ -140,12 +151,26 @@ def plan_again(settings: Settings, plan: UpgradePlan) -> UpgradePlan:
     Raises:
         UsageError, Refused, LockHeld: As `plan_run` says.
     """
-    file, table = plan.database, plan.version_table
-    now = patiently(lambda: heads_of(file, table, timeout=STEP), settings.lock_timeout)
-    if now == plan.before:
+    if _stamps(settings, plan.database, plan.stamps) == plan.stamps:
         return plan
-    fresh = plan_run(settings, plan.direction, plan.target, file, table, unsafe=plan.unsafe)
+    first, *further = plan.stamps
+    database = Database("", plan.database, first, True, tuple(further))
+    fresh = plan_run(settings, plan.direction, plan.target, database, unsafe=plan.unsafe)
     return replace(fresh, accept_drops=plan.accept_drops)
+
+
+def _stamps(settings: Settings, file: Path, tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    return {
+        table: patiently(
+            lambda table=table: heads_of(file, table, timeout=STEP),  # type: ignore[misc]
+            settings.lock_timeout,
+        )
+        for table in tables
+    }
+
+
+def _union(stamps: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({head for heads in stamps.values() for head in heads}))
 
 
 def snapshot_directory(settings: Settings, file: Path) -> Path:

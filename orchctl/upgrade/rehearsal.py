@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from orchctl.database.inspect import Violation
     from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.connection import GuardedConnection
-    from orchctl.upgrade.execute import Listener
     from orchctl.upgrade.plan import UpgradePlan
     from orchctl.upgrade.proof import RowProof
+    from orchctl.upgrade.report import Listener
 
 _FICLONE = 0x40049409  # https://man7.org/linux/man-pages/man2/ioctl_ficlone.2.html
 
@@ -142,54 +142,116 @@ def _fill(copy: Path, plan: UpgradePlan, listener: Listener, snapshot: Path | No
             raise io_error(copy, "switch to WAL mode", "SQLite says only that it stays as it is")
 
 
-def rehearse(
+@contextlib.contextmanager
+def copies_of(
+    plans: Sequence[UpgradePlan], listener: Listener, snapshots: Sequence[Path | None] = ()
+) -> Iterator[list[Path]]:
+    """As `copy_of`, of every file of a run.
+
+    Args:
+        plans: Name the databases.
+        listener: Who hears of the progress.
+        snapshots: Closed snapshots to copy from, one for each plan; without, all the live files.
+    """
+    sources = snapshots or [None] * len(plans)
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(copy_of(plan, listener, source))
+            for plan, source in zip(plans, sources, strict=True)
+        ]
+
+
+def rehearse(settings: Settings, plan: UpgradePlan, copy: Path, listener: Listener) -> Rehearsal:
+    """Run the plan of one file on a copy; as `rehearse_all`."""
+    return rehearse_all(settings, (plan,), (copy,), listener)[0]
+
+
+def rehearse_all(
     settings: Settings,
-    plan: UpgradePlan,
-    copy: Path,
+    plans: Sequence[UpgradePlan],
+    copies: Sequence[Path],
     listener: Listener,
-    snapshot: Snapshot | None = None,
-) -> Rehearsal:
-    """Run a plan on a copy, with every check of the real run; the live file is not touched.
+    snapshots: Sequence[Snapshot | None] = (),
+) -> tuple[Rehearsal, ...]:
+    """Run plans on copies, with every check of the real run; the live files are not touched.
 
     Args:
         settings: The run's settings.
-        plan: What to run.
-        copy: From `copy_of`.
+        plans: What to run on each file.
+        copies: From `copies_of`, one for each plan.
         listener: Who hears of the progress.
-        snapshot: What `copy` was made from, where that still stands by itself.
+        snapshots: What the copies were made from, where that still stands by itself.
+
+    Returns:
+        What was done to each copy; `seconds` are those of the whole run.
 
     Raises:
         UpgradeFailed, Refused, ConfigurationError, UsageError: As the real run would; and
             `not-rehearsable`, when a revision outside the transaction reaches other files.
     """
-    before = (snapshot.path if snapshot else _second(copy)) if plan.outside else copy
-    kept: list[Safekeeping] = []
-
-    def locked(guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
-        kept.append(Safekeeping(settings, guard, before, plan, snapshot))
-
-    def check(guard: GuardedConnection, declared: frozenset[str]) -> None:
-        kept[0].check(guard, declared)
-
-    size_before, began = (copy.stat().st_size if plan.exists else 0), time.monotonic()
-    hooks = Hooks(locked=locked, step=listener.running, check=check)
-    with _kept_log(copy, plan) as log:
-        outcome = run_on(settings, plan, copy, plan.direction, plan.target, hooks)
-        journal = log.stat().st_size if log.exists() else 0
-    return Rehearsal(
-        plan=plan,
-        after=outcome.after,
-        revisions=outcome.applied,
-        proof=kept[0].proof if kept else None,
-        proof_level=kept[0].level if kept else "off",
-        violations=lambda: kept[0].violations if kept else frozenset(),
-        put_back=kept[0].put_back if kept else (),
-        version_table=outcome.version_table,
-        size_before=size_before,
-        size_after=copy.stat().st_size,
-        journal=journal,
-        seconds=time.monotonic() - began,
+    sources = snapshots or [None] * len(plans)
+    parts = [_Part(settings, *one, listener) for one in zip(plans, copies, sources, strict=True)]
+    began = time.monotonic()
+    with contextlib.ExitStack() as logs:
+        kept = [logs.enter_context(_kept_log(*one)) for one in zip(copies, plans, strict=True)]
+        run = Transaction(
+            settings, [one.participant for one in parts], plans[0].direction, plans[0].target
+        )
+        outcomes = run.run()
+        if outcomes[0].interrupted:
+            raise KeyboardInterrupt
+        journals = [log.stat().st_size if log.exists() else 0 for log in kept]
+    seconds = time.monotonic() - began
+    return tuple(
+        one.rehearsal(outcome, journal, seconds)
+        for one, outcome, journal in zip(parts, outcomes, journals, strict=True)
     )
+
+
+class _Part:
+    """One file of a rehearsal."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: UpgradePlan,
+        copy: Path,
+        snapshot: Snapshot | None,
+        listener: Listener,
+    ) -> None:
+        self._settings, self._plan, self._copy = settings, plan, copy
+        before = snapshot.path if snapshot else None
+        self._before = (before or _second(copy)) if plan.outside else copy
+        self._snapshot = snapshot
+        self._kept: Safekeeping | None = None
+        self._size_before = copy.stat().st_size if plan.exists else 0
+        hooks = Hooks(locked=self._locked, step=listener.running, check=self._check)
+        unsafe = Unsafe(plan.outside)
+        self.participant = Participant(plan.database, hooks, instead=copy, unsafe=unsafe)
+
+    def _locked(self, guard: GuardedConnection, steps: Sequence[tuple[str, str]]) -> None:
+        self._kept = Safekeeping(self._settings, guard, self._before, self._plan, self._snapshot)
+
+    def _check(self, guard: GuardedConnection, declared: frozenset[str]) -> None:
+        if self._kept is not None:
+            self._kept.check(guard, declared)
+
+    def rehearsal(self, outcome: Outcome, journal: int, seconds: float) -> Rehearsal:
+        kept = self._kept
+        return Rehearsal(
+            plan=self._plan,
+            after=outcome.after,
+            revisions=outcome.applied,
+            proof=kept.proof if kept else None,
+            proof_level=kept.level if kept else "off",
+            violations=lambda: kept.violations if kept else frozenset(),
+            put_back=kept.put_back if kept else (),
+            version_table=outcome.version_table,
+            size_before=self._size_before,
+            size_after=self._copy.stat().st_size,
+            journal=journal,
+            seconds=seconds,
+        )
 
 
 def _copy_file(source: Path, target: Path) -> None:

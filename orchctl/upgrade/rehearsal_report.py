@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +17,14 @@ from orchctl.database.inspect import row_counts
 from orchctl.database.space import SPARE, free
 from orchctl.snapshots.seal import hash_file
 from orchctl.upgrade.checks import confirm, space_asked
-from orchctl.upgrade.rehearsal import Rehearsal, copy_of, rehearse
+from orchctl.upgrade.rehearsal import Rehearsal, copies_of, rehearse_all
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.database.schema import Schema
     from orchctl.upgrade.comparison import TableChange
-    from orchctl.upgrade.execute import Listener
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.report import Listener
 
 
 @dataclass(frozen=True)
@@ -138,43 +138,58 @@ class RehearsalReport:
 
 @contextlib.contextmanager
 def rehearsed(
-    settings: Settings, plan: UpgradePlan, listener: Listener
-) -> Iterator[tuple[Path, RehearsalReport]]:
-    """Rehearse on a copy, and measure everything that the live run will do.
+    settings: Settings, plans: Sequence[UpgradePlan], listener: Listener
+) -> Iterator[tuple[list[Path], tuple[RehearsalReport, ...]]]:
+    """Rehearse on copies, and measure everything that the live run will do.
 
     Args:
         settings: The run's settings.
-        plan: What to run.
+        plans: What to run on each file.
         listener: Who hears of the progress.
 
     Yields:
-        The upgraded copy, gone afterwards, and the report.
+        The upgraded copies, gone afterwards, and a report on each.
 
     Raises:
         UpgradeFailed, Refused, ConfigurationError, UsageError: As the real run would.
     """
     began = time.monotonic()
-    with copy_of(plan, listener) as copy:
+    with copies_of(plans, listener) as copies:
         copied = time.monotonic() - began
-        copied += _seconds_to_sync(copy) + _seconds_to_hash(copy)
-        before, rows_before = _content(copy)
-        rehearsal = rehearse(settings, plan, copy, listener)
-        sync = _seconds_to_sync(copy)
-        after, rows_after = _content(copy)
-        report = RehearsalReport(
-            rehearsal=rehearsal,
-            tables=tuple(_tables(rehearsal, rows_before, rows_after)),
-            schema=compare(before, after, ignore={rehearsal.version_table}),
-            space=_space(settings, rehearsal),
-            estimate=Estimate(
-                snapshot=copied if plan.backup else 0.0,
-                rehearsal=rehearsal.seconds if plan.backup and settings.rehearse else 0.0,
-                run=rehearsal.seconds,
-                sync=sync,
-                checks=_seconds_to_check(rehearsal, copy),
+        copied += sum(_seconds_to_sync(copy) + _seconds_to_hash(copy) for copy in copies)
+        before = [_content(copy) for copy in copies]
+        found = rehearse_all(settings, plans, copies, listener)
+        yield (
+            copies,
+            tuple(
+                _report(settings, one, copy, content, copied)
+                for one, copy, content in zip(found, copies, before, strict=True)
             ),
         )
-        yield copy, report
+
+
+def _report(
+    settings: Settings,
+    rehearsal: Rehearsal,
+    copy: Path,
+    content: tuple[Schema, dict[str, int]],
+    copied: float,
+) -> RehearsalReport:
+    sync, plan = _seconds_to_sync(copy), rehearsal.plan
+    (before, rows_before), (after, rows_after) = content, _content(copy)
+    return RehearsalReport(
+        rehearsal=rehearsal,
+        tables=tuple(_tables(rehearsal, rows_before, rows_after)),
+        schema=compare(before, after, ignore={rehearsal.version_table}),
+        space=_space(settings, rehearsal),
+        estimate=Estimate(
+            snapshot=copied if plan.backup else 0.0,
+            rehearsal=rehearsal.seconds if plan.backup and settings.rehearse else 0.0,
+            run=rehearsal.seconds,
+            sync=sync,
+            checks=_seconds_to_check(rehearsal, copy),
+        ),
+    )
 
 
 def _content(copy: Path) -> tuple[Schema, dict[str, int]]:

@@ -15,12 +15,13 @@ from orchctl.database.open import reading
 from orchctl.errors import Refused
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.exchange import exchange
+from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.journal import Entry, Journal
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.snapshots.manifest import Snapshot
-    from orchctl.upgrade.execute import Listener
+    from orchctl.upgrade.report import Listener
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def plan_rollback(
     catalog = Catalog(directory, file)
     seen = fingerprint(file)
     facts = inspect(file, version_table=version_table)
-    last = _last_change(catalog, file, facts.heads)
+    last = last_change(catalog, file, facts.heads, version_table)
     snapshot = catalog.get(_undoable(last, file) if to is None else to)
     if snapshot.status not in ("complete", "verified"):
         raise Refused(
@@ -98,7 +99,7 @@ def plan_rollback(
     return RollbackPlan(
         database=file,
         before=facts.heads,
-        after=tuple(snapshot.heads),
+        after=heads_of(snapshot.path, version_table) if snapshot.usable else snapshot.heads,
         snapshot=snapshot,
         undoes=undoes,
         written=written,
@@ -189,9 +190,9 @@ def downgrade_target(file: Path, directory: Path, version_table: str) -> str:
         Refused: There is no upgrade to undo, or it began at several heads.
     """
     heads = inspect(file, version_table=version_table).heads
-    last = _last_change(Catalog(directory, file), file, heads)
+    last = last_change(Catalog(directory, file), file, heads, version_table)
     if last is None or last.event != "upgrade":
-        raise _nothing(file)
+        raise nothing_to_roll_back(file)
     if len(last.before) > 1:
         raise Refused(
             f"The last upgrade began at several heads ({', '.join(last.before)})",
@@ -202,11 +203,19 @@ def downgrade_target(file: Path, directory: Path, version_table: str) -> str:
     return last.before[0] if last.before else "base"
 
 
-def _last_change(catalog: Catalog, file: Path, heads: tuple[str, ...]) -> Entry | None:
+def last_change(
+    catalog: Catalog, file: Path, heads: tuple[str, ...], version_table: str
+) -> Entry | None:
     """The run that a rollback undoes: the journal's last, or one that came only to its commit.
 
     A run that was killed between commit and journal is known by its snapshot: taken after the
     journal's last line, named in none, and of other revisions than the database has now.
+
+    Args:
+        catalog: Of the database's snapshots.
+        file: The database.
+        heads: Where it is.
+        version_table: Name of Alembic's table; runs of another chain in the file don't count.
     """
     journal = Journal(catalog.directory, file)
     entries = journal.entries()
@@ -218,13 +227,17 @@ def _last_change(catalog: Catalog, file: Path, heads: tuple[str, ...]) -> Entry 
             break
         event = snapshot.reason.removeprefix("pre-")
         if event in ("upgrade", "downgrade") and snapshot.usable and snapshot.id not in told:
-            if snapshot.heads == heads:
+            before = heads_of(snapshot.path, version_table)
+            if before == heads:
                 break
-            return Entry(event, str(file), snapshot.heads, heads, snapshot=snapshot.id)
-    return journal.last_change()
+            begun = journal.unfinished()
+            run = begun.run if begun and begun.snapshot == snapshot.id else None
+            return Entry(event, str(file), before, heads, snapshot=snapshot.id, run=run)
+    return journal.last_change(version_table)
 
 
-def _nothing(file: Path) -> Refused:
+def nothing_to_roll_back(file: Path) -> Refused:
+    """The refusal where no run is left to undo."""
     return Refused(
         f"There is no upgrade of {file} to undo",
         code="nothing-to-roll-back",
@@ -251,7 +264,7 @@ def fingerprint(file: Path) -> object:
 
 def _undoable(last: Entry | None, file: Path) -> str:
     if last is None:
-        raise _nothing(file)
+        raise nothing_to_roll_back(file)
     if last.snapshot is None:
         raise Refused(
             f"The last {last.event} of {file} was made without a snapshot",
@@ -295,5 +308,6 @@ def _record(report: RollbackReport) -> None:
             snapshot=report.put_aside.id if report.put_aside else None,
             restored=plan.snapshot.id,
             seconds=round(report.seconds, 3),
+            version_table=plan.version_table,
         )
     )

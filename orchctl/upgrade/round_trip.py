@@ -20,8 +20,8 @@ from orchctl.upgrade.schema_losses import SchemaBefore
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.upgrade.connection import GuardedConnection
-    from orchctl.upgrade.execute import Listener
     from orchctl.upgrade.plan import Step, UpgradePlan
+    from orchctl.upgrade.report import Listener
 
 _BEFORE = "orchctl_before"
 

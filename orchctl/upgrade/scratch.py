@@ -18,26 +18,28 @@ from orchctl.database.compare import Schema, compare, schema_of
 from orchctl.database.inspect import stamped
 from orchctl.database.open import writing
 from orchctl.errors import OrchctlError, UsageError
-from orchctl.upgrade.outcome import Hooks, Outcome, Participant
-from orchctl.upgrade.target import environment_facts, find_database
+from orchctl.upgrade.outcome import SILENT, Hooks, Outcome, Participant
+from orchctl.upgrade.target import environment_facts, find_databases
 from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.upgrade.connection import GuardedConnection
 
-SILENT = Hooks(locked=lambda *_: None, step=lambda _: None, check=lambda *_: None)
 # A chain longer than this is not searched for a revision that fits.
 _LONGEST_SEARCHED = 50
 
 
-def build_scratch(settings: Settings, revision: str | Sequence[str], path: Path) -> Path:
+def build_scratch(
+    settings: Settings, revision: str | Sequence[str], path: Path, *, of: Path | None = None
+) -> Path:
     """Run the chain from empty up to a revision, silently, into a file of its own.
 
     Args:
         settings: The run's settings.
         revision: The target in Alembic's notation, or several; `base` is the empty database.
         path: The scratch file; made when it isn't there, else gone on from.
+        of: Which database it stands for, where env.py goes through several; None means the first.
 
     Returns:
         `path`.
@@ -48,12 +50,19 @@ def build_scratch(settings: Settings, revision: str | Sequence[str], path: Path)
         ConfigurationError: No project, or its database is no SQLite file.
     """
     for target in (revision,) if isinstance(revision, str) else revision:
-        run_on_scratch(settings, target, path)
+        run_on_scratch(settings, target, path, of=of)
     path.touch()
     return path
 
 
-def run_on_scratch(settings: Settings, revision: str, path: Path, hooks: Hooks = SILENT) -> Outcome:
+def run_on_scratch(
+    settings: Settings,
+    revision: str,
+    path: Path,
+    hooks: Hooks = SILENT,
+    *,
+    of: Path | None = None,
+) -> Outcome:
     """As `build_scratch`, for one target.
 
     Args:
@@ -61,25 +70,37 @@ def run_on_scratch(settings: Settings, revision: str, path: Path, hooks: Hooks =
         revision: The target in Alembic's notation.
         path: The scratch file.
         hooks: What happens around the revisions.
+        of: Which database it stands for; the others' scratch files are made beside it.
     """
-    file = find_database(settings).require_file("Running the chain on a scratch file")
+    purpose = "Running the chain on a scratch file"
+    files = [one.require_file(purpose) for one in find_databases(settings)]
+    meant = files[0] if of is None else of
+    parts = [
+        Participant(file, hooks, instead=path)
+        if file == meant
+        else Participant(file, SILENT, instead=path.with_name(f"{path.name}-{number}"))
+        for number, file in enumerate(files)
+    ]
     with _silence():
-        part = Participant(file, hooks, instead=path)
-        return Transaction(settings, [part], "upgrade", revision).run()[0]
+        outcomes = Transaction(settings, parts, "upgrade", revision).run()
+    return outcomes[files.index(meant)]
 
 
-def schema_at(settings: Settings, revision: str | Sequence[str]) -> Schema:
+def schema_at(
+    settings: Settings, revision: str | Sequence[str], *, of: Path | None = None
+) -> Schema:
     """The schema that a revision leaves, Alembic's version table with it.
 
     Args:
         settings: The run's settings.
         revision: The target in Alembic's notation, or several.
+        of: Of which database, where env.py goes through several; None means the first.
 
     Raises:
         OrchctlError: As `build_scratch`.
     """
     with _scratch_file() as path:
-        build_scratch(settings, revision, path)
+        build_scratch(settings, revision, path, of=of)
         with contextlib.closing(writing(path, timeout=0)) as connection:
             return schema_of(connection)
 
@@ -119,7 +140,7 @@ def table_ddl(settings: Settings, revision: str, table: str) -> str:
 
 
 def fitting_revisions(
-    settings: Settings, wanted: Schema, *, ignore: Collection[str]
+    settings: Settings, wanted: Schema, *, ignore: Collection[str], of: Path | None = None
 ) -> tuple[tuple[str, ...], ...]:
     """Where in the chain the schema is just this one.
 
@@ -130,6 +151,7 @@ def fitting_revisions(
         settings: The run's settings.
         wanted: A schema.
         ignore: Tables not to look at; Alembic's own never counts.
+        of: Of which database, where env.py goes through several; None means the first.
 
     Returns:
         The heads at each place that fits, in the order they are reached; the empty tuple stands
@@ -145,18 +167,23 @@ def fitting_revisions(
             own = {*ignore, *guard.version_tables}
             differences = compare(wanted, schema_of(guard.real), ignore=own)
             if all(one.kind == "column-order" for one in differences):
-                (table,) = guard.version_tables or {"alembic_version"}
-                found.append(stamped(guard.real, table) or ())
+                tables = guard.version_tables or {"alembic_version"}
+                stamps = {one for table in tables for one in stamped(guard.real, table) or ()}
+                found.append(tuple(sorted(stamps)))
 
     hooks = Hooks(locked=lambda guard, _: guards.append(guard), step=look, check=look)
     with _scratch_file() as path, contextlib.suppress(OrchctlError):
         # A revision that fails ends the search; what came before it may fit all the same.
-        run_on_scratch(settings, "heads", path, hooks)
+        run_on_scratch(settings, "heads", path, hooks, of=of)
     return tuple(found)
 
 
-def version_table(settings: Settings) -> str:
+def version_table(settings: Settings, *, of: Path | None = None) -> str:
     """The name of Alembic's table, env.py asked where it computes that name.
+
+    Args:
+        settings: The run's settings.
+        of: Of which database, where env.py goes through several; None means the first.
 
     Raises:
         OrchctlError: env.py fails, or opens no SQLite file.
@@ -165,7 +192,7 @@ def version_table(settings: Settings) -> str:
     if facts is not None and facts.version_table is not None:
         return facts.version_table
     with _scratch_file() as path:
-        return run_on_scratch(settings, "base", path).version_table
+        return run_on_scratch(settings, "base", path, of=of).version_table
 
 
 def _is_short(settings: Settings) -> bool:

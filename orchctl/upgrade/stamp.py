@@ -8,6 +8,7 @@ and the database must have the very schema that comes out there.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,18 +19,18 @@ from orchctl.database.compare import SchemaDifference, compare, schema_of
 from orchctl.database.inspect import stamped
 from orchctl.errors import Interrupted, Refused, UpgradeFailed
 from orchctl.upgrade.at_head import heads_of
+from orchctl.upgrade.commits import PartlyCommittedError
 from orchctl.upgrade.journal import Entry, Journal
 from orchctl.upgrade.leftovers import remove_empty
-from orchctl.upgrade.outcome import Hooks, Participant
+from orchctl.upgrade.outcome import SILENT, Hooks, Participant
 from orchctl.upgrade.plan import snapshot_directory
-from orchctl.upgrade.scratch import SILENT
 from orchctl.upgrade.stamp_plan import StampPlan, weighty
 from orchctl.upgrade.transaction import Transaction
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.upgrade.connection import GuardedConnection
-    from orchctl.upgrade.execute import Listener
+    from orchctl.upgrade.report import Listener
 
 
 def refuse(plan: StampPlan) -> None:
@@ -74,55 +75,78 @@ def difference_object(one: SchemaDifference) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def stamping(settings: Settings, file: Path, listener: Listener) -> Iterator[None]:
-    """Hold the database's lock: from planning a stamp to its end nobody else may migrate.
+def stamping(settings: Settings, files: Sequence[Path], listener: Listener) -> Iterator[None]:
+    """Hold the databases' locks: from planning a stamp to its end nobody else may migrate.
 
     Args:
         settings: The run's settings.
-        file: The database file.
+        files: The database files.
         listener: Hears who is waited for.
 
     Raises:
-        LockHeld: Another orchctl kept the database for longer than the timeout.
+        LockHeld: Another orchctl kept a database for longer than the timeout.
         Refused: No directory, or no right to write to it.
     """
 
     def tell_wait(holder: object, waited: float) -> None:
         listener.running(f"Waiting for {holder} ({waited:.0f}s)")
 
-    with lock.hold(file, timeout=settings.lock_timeout, purpose="stamp", on_wait=tell_wait):
+    with contextlib.ExitStack() as locks:
+        for file in sorted(files, key=os.path.realpath):
+            held = lock.hold(
+                file, timeout=settings.lock_timeout, purpose="stamp", on_wait=tell_wait
+            )
+            locks.enter_context(held)
         yield
 
 
-def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None:
-    """Write the revisions of a plan; its lock is held (`stamping`).
+def write_stamps(settings: Settings, plans: Sequence[StampPlan], listener: Listener) -> None:
+    """Write the revisions of plans; the locks are held (`stamping`).
 
     Args:
         settings: The run's settings.
-        plan: What to write; whether its differences matter was decided by the caller.
+        plans: What to write to each file; whether its differences matter was decided by the caller.
         listener: Who hears of the progress.
 
     Raises:
-        LockHeld: A writer kept the database for longer than the timeout.
+        LockHeld: A writer kept a database for longer than the timeout.
         Refused: Schema or stamp changed since the plan; env.py opens another database.
-        UpgradeFailed: The stamp was committed, and a fresh connection finds another.
+        UpgradeFailed: A stamp was committed, and a fresh connection finds another; or it could not
+            be committed after another file's was.
     """
-    if plan.before == plan.after and not plan.purge:
+    if all(plan.before == plan.after and not plan.purge for plan in plans):
         return
-    began, was_there = time.monotonic(), plan.database.exists()
+    began, was_there = time.monotonic(), [plan.database.exists() for plan in plans]
+    parts = [_participant(plan) for plan in plans]
+    run = Transaction(settings, parts, "stamp", plans[0].revisions, purge=plans[0].purge)
+    try:
+        outcomes = run.run()
+    except PartlyCommittedError as error:
+        raise _partly(error) from error
+    except BaseException:
+        for plan, there in zip(plans, was_there, strict=True):
+            if not there:
+                remove_empty(plan.database)
+        raise
+    for plan in plans:
+        _require_written(plan)
+    listener.step("Confirmed through a fresh connection")
+    for plan in plans:
+        _record(settings, plan, time.monotonic() - began, listener)
+    if outcomes[0].interrupted:
+        raise Interrupted("Interrupted after the commit", state="The stamp is written")
+
+
+def _participant(plan: StampPlan) -> Participant:
     hooks = Hooks(
         locked=lambda guard, _: _require_schema(guard, plan),
         step=SILENT.step,
         check=lambda guard, _: _require_stamp(guard, plan),
     )
-    part = Participant(plan.database, hooks)
-    run = Transaction(settings, [part], "stamp", plan.revisions, purge=plan.purge)
-    try:
-        (outcome,) = run.run()
-    except BaseException:
-        if not was_there:
-            remove_empty(plan.database)
-        raise
+    return Participant(plan.database, hooks)
+
+
+def _require_written(plan: StampPlan) -> None:
     found = heads_of(plan.database, plan.version_table)
     if found != plan.after:
         raise UpgradeFailed(
@@ -131,10 +155,17 @@ def write_stamp(settings: Settings, plan: StampPlan, listener: Listener) -> None
             state="The stamp was committed, and a fresh connection finds another",
             hint="orchctl current",
         )
-    listener.step("Confirmed through a fresh connection")
-    _record(settings, plan, time.monotonic() - began, listener)
-    if outcome.interrupted:
-        raise Interrupted("Interrupted after the commit", state="The stamp is written")
+
+
+def _partly(error: PartlyCommittedError) -> UpgradeFailed:
+    done = ", ".join(str(one.file) for one in error.committed)
+    left = ", ".join(map(str, error.undone))
+    return UpgradeFailed(
+        f"{left} could not be stamped: {error}",
+        code="partly-committed",
+        state=f"{done} is stamped; {left} is as before",
+        hint="The same command again stamps the rest",
+    )
 
 
 def _record(settings: Settings, plan: StampPlan, seconds: float, listener: Listener) -> None:

@@ -79,14 +79,14 @@ def plan_stamp(
 
     _, script = open_script(settings)
     typed = _distinct(script, revisions)
-    table = version_table(settings)
+    table = version_table(settings, of=file)
     facts = inspect(file, version_table=table)
     after = _heads_after(script, typed, () if purge else facts.heads, file)
     actual = _schema(file)
-    differences, obstacle = _differences(settings, after, actual, table)
+    differences, obstacle = _differences(settings, after, actual, table, file)
     fitting: tuple[tuple[str, ...], ...] = ()
     if weighty(differences):
-        fitting = fitting_revisions(settings, actual, ignore={table})
+        fitting = fitting_revisions(settings, actual, ignore={table}, of=file)
     return StampPlan(
         database=file,
         exists=facts.exists,
@@ -195,10 +195,10 @@ def _schema(file: Path) -> Schema:
 
 
 def _differences(
-    settings: Settings, heads: tuple[str, ...], actual: Schema, version_table: str
+    settings: Settings, heads: tuple[str, ...], actual: Schema, version_table: str, file: Path
 ) -> tuple[tuple[SchemaDifference, ...], OrchctlError | None]:
     try:
-        expected = schema_at(settings, heads) if heads else _EMPTY
+        expected = schema_at(settings, heads, of=file) if heads else _EMPTY
     except (Refused, UpgradeFailed) as error:
         return (), error
     return compare(expected, actual, ignore={version_table}), None

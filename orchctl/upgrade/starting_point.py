@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from orchctl.config import Settings
     from orchctl.snapshots.manifest import Snapshot
-    from orchctl.upgrade.execute import Listener
     from orchctl.upgrade.plan import UpgradePlan
+    from orchctl.upgrade.report import Listener
 
 
 class StartingPoint:

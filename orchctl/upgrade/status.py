@@ -13,7 +13,7 @@ from orchctl.upgrade.at_head import static_chain
 from orchctl.upgrade.journal import Journal
 from orchctl.upgrade.killed_run import KilledRun, find_killed_run
 from orchctl.upgrade.plan import snapshot_directory
-from orchctl.upgrade.target import verified_database
+from orchctl.upgrade.target import verified_databases
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -26,6 +26,7 @@ class Status:
 
     Attributes:
         facts: The file.
+        version_table: Name of Alembic's table.
         heads: What the version table holds at head.
         pending: Revisions that an upgrade to head would run, in order: (id, message).
         unknown: Revisions it is stamped with that the chain doesn't have.
@@ -36,6 +37,7 @@ class Status:
     """
 
     facts: DatabaseFacts
+    version_table: str
     heads: tuple[str, ...]
     pending: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
@@ -50,16 +52,24 @@ class Status:
         return set(self.facts.heads) == set(self.heads)
 
 
-def read_status(settings: Settings) -> Status:
-    """Gather the status.
+def read_statuses(settings: Settings) -> tuple[Status, ...]:
+    """Gather the status of every database that env.py goes through, or of the one that is named.
+
+    A file with several version tables has one status for each.
 
     Raises:
         ConfigurationError: No project, or the database is no SQLite file.
         Refused: The file is no database; env.py opens another one.
     """
-    database = verified_database(settings)
-    file = database.require_file("status")
-    facts = inspect(file, version_table=database.version_table)
+    return tuple(
+        _status(settings, database.require_file("status"), table)
+        for database in verified_databases(settings)
+        for table in (database.version_table, *database.further_tables)
+    )
+
+
+def _status(settings: Settings, file: Path, version_table: str) -> Status:
+    facts = inspect(file, version_table=version_table)
     heads, pending, unknown = _chain(settings, facts.heads, file)
     directory = snapshot_directory(settings, file)
     snapshots = Catalog(directory, file).list()
@@ -67,6 +77,7 @@ def read_status(settings: Settings) -> Status:
     holder = lock.holder(file)
     return Status(
         facts=facts,
+        version_table=version_table,
         heads=heads,
         pending=pending,
         unknown=unknown,

@@ -17,7 +17,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -67,7 +67,6 @@ class Transaction:
         direction: `upgrade`, `downgrade` or `stamp`.
         revision: The target, in Alembic's notation; for a stamp several.
         purge: Empty the version table first (a stamp's `--purge`).
-        before_commits: Called before the first of several files' commits.
     """
 
     def __init__(
@@ -78,13 +77,11 @@ class Transaction:
         revision: str | tuple[str, ...],
         *,
         purge: bool = False,
-        before_commits: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._direction = direction
         self._revision = revision
         self._purge = purge
-        self._before_commits = before_commits
         self._interruption = Interruption()
         self._files = [FileTransaction(one, settings.lock_timeout, self._stopped) for one in files]
         self._file = self._files[0]  # the one that env.py is at
@@ -147,6 +144,11 @@ class Transaction:
                 self._settle()
         if not self.committed:
             self._raise_failure()
+        return self.outcomes
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What was done to each file, in the order given."""
         seen = self._interruption.seen
         return tuple(one.outcome(interrupted=seen) for one in self._files)
 
@@ -323,7 +325,7 @@ class Transaction:
 
     def _commit(self) -> None:
         wrote = [one for one in self._files if one.is_open and self._wrote(one)]
-        commit_all(wrote, self._before_commits, self._interruption.held_back)
+        commit_all(wrote, self._interruption.held_back)
 
     def _fail(self, error: BaseException) -> None:
         """Remember the first failure and roll back at once, whatever env.py makes of it."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from orchctl.config import Settings
     from orchctl.snapshots.manifest import Snapshot
-    from orchctl.upgrade.execute import Listener
+    from orchctl.upgrade.report import Listener
 
 
 def restored(

@@ -15,7 +15,7 @@ from alembic.config import Config
 from orchctl.config import Settings, load
 from orchctl.database.compare import compare, schema_of
 from orchctl.errors import LockHeld, Refused, UpgradeFailed, UsageError
-from orchctl.upgrade.execute import Listener
+from orchctl.upgrade.report import Listener
 from orchctl.upgrade.scratch import (
     build_scratch,
     fitting_revisions,
@@ -23,7 +23,7 @@ from orchctl.upgrade.scratch import (
     table_ddl,
     version_table,
 )
-from orchctl.upgrade.stamp import refuse, stamping, write_stamp
+from orchctl.upgrade.stamp import refuse, stamping, write_stamps
 from orchctl.upgrade.stamp_plan import StampPlan, plan_stamp
 from tests.support.env_shapes import SHAPES, STOCK, url_for
 from tests.support.projects import Project, bytes_of, execute, query
@@ -67,10 +67,10 @@ def silent() -> Listener:
 
 def stamp(project: Project, *revisions: str, purge: bool = False) -> StampPlan:
     settings = settings_of(project)
-    with stamping(settings, project.database, silent()):
+    with stamping(settings, [project.database], silent()):
         made = plan(project, *revisions, purge=purge)
         refuse(made)
-        write_stamp(settings, made, silent())
+        write_stamps(settings, [made], silent())
     return made
 
 
@@ -291,7 +291,7 @@ def test_a_database_that_is_not_there_is_only_stamped_by_force(project: Project)
     assert not project.database.exists()
     stamp(project, "base")
     assert not project.database.exists()
-    write_stamp(settings_of(project), plan(project, "head"), silent())
+    write_stamps(settings_of(project), [plan(project, "head")], silent())
     assert project.heads() == ["aaaa03"]
 
 
@@ -331,7 +331,7 @@ def test_the_rows_are_those_that_alembic_writes(project: Project) -> None:
         expected = project.heads()
         version_row(project, *before)
         made = plan(project, *revisions, purge=purge)
-        write_stamp(settings_of(project), made, silent())
+        write_stamps(settings_of(project), [made], silent())
         assert (project.heads(), list(made.after)) == (expected, expected), (before, revisions)
 
 
@@ -395,7 +395,7 @@ def test_a_chain_that_cannot_be_built_is_no_proof(project: Project) -> None:
     with pytest.raises(Refused, match="aaaa04") as caught:
         refuse(made)
     assert caught.value.code == "schema-unknown"
-    write_stamp(settings_of(project), made, silent())
+    write_stamps(settings_of(project), [made], silent())
     assert project.heads() == ["aaaa04"]
 
 
@@ -404,13 +404,13 @@ def test_a_schema_or_stamp_that_changed_since_the_plan_is_not_stamped(project: P
     made = plan(project, "aaaa01")
     execute(project.database, "CREATE TABLE other (a)")
     with pytest.raises(Refused, match="its schema") as caught:
-        write_stamp(settings_of(project), made, silent())
+        write_stamps(settings_of(project), [made], silent())
     assert caught.value.code == "changed-meanwhile"
     execute(project.database, "DROP TABLE other")
     project.add("bbbb01", BRANCH, down=None)
     version_row(project, "bbbb01")
     with pytest.raises(Refused, match="its stamp"):
-        write_stamp(settings_of(project), made, silent())
+        write_stamps(settings_of(project), [made], silent())
     assert project.heads() == ["bbbb01"]
 
 
@@ -431,8 +431,8 @@ def test_a_writer_is_waited_for_and_then_named(project: Project) -> None:
     with contextlib.closing(sqlite3.connect(project.database, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(LockHeld):
-            write_stamp(settings, made, silent())
-    write_stamp(settings, made, silent())
+            write_stamps(settings, [made], silent())
+    write_stamps(settings, [made], silent())
     assert project.heads() == ["aaaa01"]
 
 
@@ -441,6 +441,6 @@ def test_an_env_py_that_opens_another_file_is_refused(project: Project) -> None:
     made = plan(project, "aaaa01")
     project.set_env(STOCK.replace('prefix="sqlalchemy."', 'prefix="x.", url="sqlite:///b.db"'))
     with pytest.raises(Refused) as caught:
-        write_stamp(settings_of(project), made, silent())
+        write_stamps(settings_of(project), [made], silent())
     assert caught.value.code == "wrong-database"
     assert not (project.folder / "b.db").exists()
