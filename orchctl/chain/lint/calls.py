@@ -64,14 +64,18 @@ def call(reader: Reader, node: ast.Call) -> Thing:
 def _given(reader: Reader, node: ast.Call) -> Given:
     args: list[Thing] = []
     for one in node.args:
+        if type(one) is ast.Constant:  # most arguments are: no need to ask what it stands for
+            args.append(one.value)
+            continue
         thing = reader.evaluate(one)
-        if isinstance(one, ast.Starred):
+        if type(one) is ast.Starred:
             args += thing if type(thing) is tuple else (UNKNOWN,)
         else:
             args.append(thing)
     keywords: dict[str, Thing] = {}
     for keyword in node.keywords:
-        thing = reader.evaluate(keyword.value)
+        value = keyword.value
+        thing = value.value if type(value) is ast.Constant else reader.evaluate(value)
         if keyword.arg is not None:
             keywords[keyword.arg] = thing
         elif isinstance(thing, dict):
@@ -122,7 +126,8 @@ def _sqlalchemy(reader: Reader, name: str, given: Given) -> Thing:
     if special is not None:
         return special(reader, given)
     # Reflected from the database: Table(…, autoload_with=bind), MetaData().reflect(bind).
-    if any(type(given.keywords.get(word)) is Bind for word in ("autoload_with", "bind")):
+    about = given.keywords and (given.keywords.get("autoload_with") or given.keywords.get("bind"))
+    if type(about) is Bind:
         reader.note("read", given.node, call="autoload_with")
     return Built(last, given.args, given.keywords)
 

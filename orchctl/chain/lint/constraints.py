@@ -14,6 +14,8 @@ from orchctl.chain.lint.things import UNKNOWN, Built
 _NAMELESS = "Constraint must have a name"
 # The names that PostgreSQL and MySQL give by themselves. SQLite gives none.
 _SERVERS_OWN = re.compile(r"(?:\w_(?:fkey|pkey|key|check|excl)\d*|\w_ibfk_\d+|\w_chk_\d+)$")
+# Searching a text for these is a hundred times faster than looking at every name in it.
+_PARTS = ("key", "_check", "_excl", "_ibfk_", "_chk_")
 _NAME_IT = (
     "Give batch_alter_table a naming_convention and name the constraint as that does "
     '(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s"})'
@@ -89,6 +91,8 @@ def pending_names(subject: Subject) -> Iterator[tuple[str, Finding]]:
 def given_names(subject: Subject) -> frozenset[str]:
     """The names that look like a server's own and are given to constraints here."""
     names: set[str] = set()
+    if not any(part in subject.text for part in _PARTS):
+        return frozenset()
     for script in subject.scripts:
         for act in script.acts:
             if act.kind == "constraint":

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchctl.chain.lint.file_lint import FileLint
@@ -25,6 +25,7 @@ LINES = sorted({line for text in TEXTS for line in text.splitlines()})
 WORDS = ["None", "op", "*x", "**x", "lambda: op", "[]", "{}", "1", "''", "batch_op", "x := 1", "()"]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_mutated_revisions(data: st.DataObject) -> None:
     lines = data.draw(st.sampled_from(TEXTS)).splitlines()

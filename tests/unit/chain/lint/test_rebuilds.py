@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchctl.chain.lint.lint_file import lint_file
@@ -100,6 +100,7 @@ STEPS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=8))
 def test_random_chains(steps: list[tuple]) -> None:
     live: list[tuple[str, str, str | None]] = []
