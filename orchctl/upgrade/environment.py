@@ -245,15 +245,14 @@ def quiet_foreign_code() -> Iterator[None]:
 @contextlib.contextmanager
 def quiet_alembic() -> Iterator[None]:
     """Keep Alembic's own INFO lines out of the way; orchctl reports the steps itself."""
-    filter_ = _BelowWarning()
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    for logger in loggers:
-        logger.addFilter(filter_)
+    filters = {name: _BelowWarning() for name in _CHATTY} | {"asyncio": _LoopBrokenOff()}
+    for name, filter_ in filters.items():
+        logging.getLogger(name).addFilter(filter_)
     try:
         yield
     finally:
-        for logger in loggers:
-            logger.removeFilter(filter_)
+        for name, filter_ in filters.items():
+            logging.getLogger(name).removeFilter(filter_)
 
 
 _CHATTY = (
@@ -262,6 +261,13 @@ _CHATTY = (
     "alembic.runtime.plugins.setup",
     "alembic.env",
 )
+
+
+class _LoopBrokenOff(logging.Filter):
+    """Drops what an event loop says of tasks that orchctl's own errors ended; it tells of them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "unhandled exception during asyncio.run()" not in record.getMessage()
 
 
 class _BelowWarning(logging.Filter):

@@ -31,6 +31,13 @@ REQUIREMENTS = {
         "kubernetes==34.1.0",
     ),
     "sqlalchemy-2.1": ("optuna==5.0.0", "skypilot==0.14.1"),
+    # MLflow's small distribution has the migrations too.
+    "servers": (
+        "jupyterhub==6.1.1",
+        "mlflow-skinny==3.17.2",
+        "prefect==3.8.8",
+        "dagster==1.13.29",
+    ),
 }
 
 
