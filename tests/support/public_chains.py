@@ -141,7 +141,7 @@ JUPYTERHUB = PublicProject(
         "api_token_role_map": "651f5419b74d writes what the roles allow into api_tokens.scopes",
         "oauth_client_role_map": "651f5419b74d writes it into oauth_clients.allowed_scopes",
     },
-    # Hub 2.3 has tables that no revision makes; with them 651f5419b74d moves data in an ORM session.
+    # Hub 2.3 has tables that no revision makes; 651f5419b74d moves their data in an ORM session.
     halfway="833da8570507",
     rows=old_database("jupyterhub-2.3-added.sql"),
 )
