@@ -42,6 +42,11 @@ the project creates without Alembic. *Commits deferred* are those of revisions o
 one that Alembic makes after each revision; all waited for orchctl's one commit. *Put back* is what
 table rebuilds drop or weaken in silence (Prefect's lose DESC and COLLATE NOCASE): the one
 difference to the schema that plain Alembic leaves.
+
+Prefect's env.py names the folder of its revisions itself, which orchctl reads before: its ini file
+has to say `version_locations`. It hands its work to an event loop, which has to be there: the
+env.py in front of it in `tests/support/public_chains.py` makes one. Dagster's wants a connection
+and the instance that is being upgraded; that file has its env.py too.
 """
 _DECLARED = (
     "Rows that stand nowhere else afterwards: undeclared, they stop the run before its commit."

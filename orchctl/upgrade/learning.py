@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,12 +73,15 @@ def _run(settings: Settings, heard: Callable[[Target], None]) -> None:
     from alembic.runtime.environment import EnvironmentContext
 
     config, script = open_script(settings)
+    folders = _folders(script.version_locations)
     absent = AbsentFiles()
     stopped: list[_Learned] = []
 
     def configure(connection: Any = None, **keywords: Any) -> None:
         if stopped:  # an env.py with a bare `except:` came back
             raise stopped[0]
+        if _folders(script.version_locations) != folders:
+            raise _other_chain(settings, script.version_locations)
         if connection is None:
             return
         found = target_of(connection)
@@ -97,6 +100,22 @@ def _run(settings: Settings, heard: Callable[[Target], None]) -> None:
     setattr(context, "begin_transaction", contextlib.nullcontext)  # noqa: B010
     with foreign_code("env.py"), absent, context:
         script.run_env()
+
+
+def _folders(locations: Iterable[Any]) -> set[Path]:
+    return {Path(location).resolve() for location in locations or ()}
+
+
+def _other_chain(settings: Settings, locations: Iterable[Any]) -> ConfigurationError:
+    """The error for an env.py that names the revisions' folders itself, as Prefect's does."""
+    project = settings.require_project()
+    return ConfigurationError(
+        f"{project.script_location / 'env.py'} sets version_locations, after the chain was read",
+        code="env-sets-version-locations",
+        state="The database is untouched",
+        hint=f"Name the folders in {project.file}: version_locations = "
+        + " ".join(map(str, locations)),
+    )
 
 
 def _require(settings: Settings, found: list[Target]) -> list[Target]:

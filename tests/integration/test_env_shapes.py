@@ -134,3 +134,22 @@ def test_a_revision_that_goes_through_the_engine_sees_and_stays_in_the_run(
     with pytest.raises(UpgradeFailed):
         _run(project, monkeypatch)
     assert project.dump() == before
+
+
+def test_an_env_py_that_names_the_folders_of_the_revisions_is_told_not_believed_at_head(
+    tmp_path: Path,
+) -> None:
+    """Prefect's does; without its folders the chain is empty, and every database is at its head."""
+    project = Project(tmp_path / "project", env=SHAPES["stock"])
+    elsewhere = project.folder / "elsewhere"
+    named = f"context.script.version_locations = [{str(elsewhere)!r}]\n"
+    project.set_env(SHAPES["stock"].replace("config = ", named + "config = ", 1))
+    project.add("001", PARENT).rename(elsewhere.mkdir() or elsewhere / "001.py")
+    refused = project.orchctl("upgrade")
+    assert refused.returncode == 3
+    assert f"version_locations = {elsewhere}" in refused.stderr
+    ini = project.folder / "alembic.ini"
+    ini.write_text(f"{ini.read_text()}\nversion_locations = {elsewhere}\n")
+    done = project.orchctl("upgrade")
+    assert done.returncode == 0, done.stderr
+    assert project.heads() == ["001"]
