@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 _HEAD = """\
 import os
 from alembic import context
@@ -291,6 +293,30 @@ if failures:
     raise failures[0]
 """),
 }
+
+# sqlite3.connect(autocommit=…) came with Python 3.12.
+if sys.version_info >= (3, 12):
+    SHAPES |= {
+        "autocommit-false": _sync("""
+with engine(poolclass=pool.NullPool, connect_args={"autocommit": False}).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""),
+        "autocommit-true": _sync("""
+with engine(poolclass=pool.NullPool, connect_args={"autocommit": True}).connect() as connection:
+    context.configure(connection=connection, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+"""),
+        "autocommit-false-begun": _sync("""
+application = engine(connect_args={"autocommit": False})
+with application.begin() as connection:
+    connection.execute(text("SELECT count(*) FROM sqlite_schema"))
+    context.configure(connection=connection)
+    context.run_migrations()
+"""),
+    }
 
 ASYNC_SHAPES = frozenset({"async", "async-pooled", "async-from-thread"})
 
