@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from orchctl.chain.findings import Finding
 from orchctl.chain.graph import Graph
@@ -15,6 +16,50 @@ from orchctl.chain.targets import overlapping
 from orchctl.chain.tokens import Severity
 
 _CREATED = re.compile(r"\bcreate_table\(\s*[\"']([^\"']+)[\"']")
+_NAMED = 5  # of a long list this many are named
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered beside a database of revisions that the chain lacks.
+
+    Attributes:
+        at: When a chain that has them was last recorded, UTC; None when none ever was.
+        parents: That chain: each id with its parents.
+        heads: Its heads.
+        snapshot: Id of the newest snapshot that fits this chain; None when there is none.
+        snapshot_heads: What that one is stamped with.
+    """
+
+    at: str | None = None
+    parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+    snapshot: str | None = None
+    snapshot_heads: tuple[str, ...] = ()
+
+    def before(self, id_: str) -> set[str]:
+        """A revision with all that comes before it, as far as it was recorded."""
+        seen: set[str] = set()
+        todo = [id_]
+        while todo:
+            one = todo.pop()
+            if one not in seen:
+                seen.add(one)
+                todo.extend(self.parents.get(one, ()))
+        return seen
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaMatch:
+    """Which revisions leave the schema that a database has.
+
+    Attributes:
+        places: The heads at each place of the chain that fits, in order; empty for base.
+        obstacle: Why that can't be told.
+    """
+
+    places: tuple[tuple[str, ...], ...] = ()
+    obstacle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +67,13 @@ class Stamp:
     """What a database says about where it stands.
 
     Attributes:
-        database: Its name for messages (a path, or a URL without its password).
+        database: Its path.
         stamped: The ids in the version table.
         has_version_table: Whether there is one.
         tables: Its other tables.
         version_table: The version table's name.
+        memory: What is remembered of ids that the chain lacks; None when nobody looked.
+        match: Which revision its schema is, where it has no stamp; None when nobody looked.
     """
 
     database: str
@@ -34,10 +81,17 @@ class Stamp:
     has_version_table: bool
     tables: tuple[str, ...]
     version_table: str = "alembic_version"
+    memory: Memory | None = None
+    match: SchemaMatch | None = None
+
+    @property
+    def command(self) -> str:
+        """The beginning of a command on this database."""
+        return f"orchctl --url {shlex.quote(f'sqlite:///{self.database}')}"
 
 
 def check_stamp(graph: Graph, stamp: Stamp, created: Iterable[str]) -> Iterator[Finding]:
-    """C16: the database is stamped with what the chain lacks, twice, or not at all.
+    """C16: the database is stamped with what the chain lacks, twice, not at all, or is behind.
 
     Args:
         graph: The chain.
@@ -48,8 +102,10 @@ def check_stamp(graph: Graph, stamp: Stamp, created: Iterable[str]) -> Iterator[
     if stamp.stamped:
         yield from _vanished(graph, stamp)
         yield from _contradicting(graph, stamp)
-    else:
-        yield from _unstamped(stamp, set(created))
+    elif stamp.tables:
+        yield _unstamped(stamp, set(created))
+        return
+    yield from _behind(graph, stamp)
 
 
 def created_tables(files: Iterable[RevisionFile]) -> set[str]:
@@ -65,19 +121,52 @@ def created_tables(files: Iterable[RevisionFile]) -> set[str]:
 
 
 def _vanished(graph: Graph, stamp: Stamp) -> Iterator[Finding]:
+    memory = stamp.memory or Memory()
     for id_ in stamp.stamped:
         if id_ in graph.revisions:
             continue
-        likely = likely_id(id_, graph.revisions)
+        likely = None if memory.at else likely_id(id_, graph.revisions)
         hint = f"The nearest id is {likely}. " if likely else ""
         yield Finding(
             "C16",
             "error",
-            f"{stamp.database} is at revision {id_!r}, which this chain does not have",
+            f"{stamp.database} is at revision {id_!r}, which this chain does not have"
+            f"{_origin(graph, memory, id_)}",
             revision=id_,
-            suggestion=f"{hint}Use the code that has {id_}, or restore a snapshot from before it",
+            suggestion=f"{hint}Use the code that has {id_}, {_way_back(stamp, memory)}",
             alembic=f"Can't locate revision identified by {id_!r}",
         )
+
+
+def _origin(graph: Graph, memory: Memory, id_: str) -> str:
+    """Where the revision comes from, as far as it is remembered."""
+    if memory.at is None:
+        return ""
+    told = (
+        f"; a chain of {len(memory.parents)} revisions up to {', '.join(memory.heads)} "
+        f"was there on {memory.at}"
+    )
+    before = memory.before(id_)
+    more = len([one for one in before if one not in graph.revisions])
+    if graph.revisions and before.issuperset(graph.revisions):
+        heads = ", ".join(graph.heads)
+        return f": it is ahead by {_counted(more, 'revision')} after {heads}{told}"
+    here = before.intersection(graph.revisions)
+    nearest = [one for one in graph.revisions if one in here and _is_last(graph, one, here)]
+    return told + (f", {id_} {more} after {', '.join(nearest)}" if nearest else "")
+
+
+def _is_last(graph: Graph, id_: str, among: set[str]) -> bool:
+    return not among.intersection(graph.children(id_))
+
+
+def _way_back(stamp: Stamp, memory: Memory) -> str:
+    if memory.snapshot is None:
+        return "or restore a backup from before it; orchctl knows of no snapshot that fits"
+    return (
+        f"or go back to snapshot {memory.snapshot} (at {', '.join(memory.snapshot_heads)}): "
+        f"{stamp.command} rollback --to {memory.snapshot} --accept-data-loss"
+    )
 
 
 def _contradicting(graph: Graph, stamp: Stamp) -> Iterator[Finding]:
@@ -104,9 +193,7 @@ def _contradicting(graph: Graph, stamp: Stamp) -> Iterator[Finding]:
         )
 
 
-def _unstamped(stamp: Stamp, created: set[str]) -> Iterator[Finding]:
-    if not stamp.tables:
-        return
+def _unstamped(stamp: Stamp, created: set[str]) -> Finding:
     clash = [table for table in stamp.tables if table in created]
     severity: Severity = "error" if clash else "warning"
     state = (
@@ -114,16 +201,58 @@ def _unstamped(stamp: Stamp, created: set[str]) -> Iterator[Finding]:
         if stamp.has_version_table
         else f"there is no version table {stamp.version_table}"
     )
-    what = f"{len(stamp.tables)} table{'s' if len(stamp.tables) > 1 else ''}"
+    what = _counted(len(stamp.tables), "table")
     if clash:
-        what += f" ({', '.join(clash[:5])}{', …' if len(clash) > 5 else ''})"
+        what += f" ({_listed(clash)})"
     alembic = "nothing: it starts at the first revision"
     if clash:
         alembic = f"table {clash[0]} already exists"
-    yield Finding(
+    return Finding(
         "C16",
         severity,
         f"{stamp.database} has {what}, but {state}",
-        suggestion="orchctl stamp REVISION, with the revision whose schema it has",
+        suggestion=_place(stamp),
         alembic=alembic,
     )
+
+
+def _place(stamp: Stamp) -> str:
+    """Which revision to stamp it with, as far as that is known."""
+    by_hand = f"{stamp.command} stamp REVISION, with the revision whose schema it has"
+    match = stamp.match
+    if match is None:
+        return by_hand
+    places = [" ".join(heads) for heads in match.places if heads]
+    if len(places) == 1:
+        return f"Its schema is that of {places[0]}: {stamp.command} stamp {places[0]}"
+    if places:
+        return (
+            f"Its schema is that of {' and of '.join(places)}, which differ in rows only: "
+            f"{stamp.command} stamp the last of them that ran"
+        )
+    if match.obstacle:
+        return f"{by_hand} (not looked for: {match.obstacle})"
+    return (
+        f"Its schema is that of no revision: {stamp.command} stamp REVISION tells how they differ"
+    )
+
+
+def _behind(graph: Graph, stamp: Stamp) -> Iterator[Finding]:
+    pending = graph.pending(stamp.stamped)
+    if not pending:
+        return
+    where = "is behind" if stamp.stamped else "is at base"
+    yield Finding(
+        "C16",
+        "note",
+        f"{stamp.database} {where}: {len(pending)} pending ({_listed(pending)})",
+        suggestion=f"{stamp.command} upgrade",
+    )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(list(names)[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchctl.errors import ConfigurationError, Refused
+from orchctl.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +91,7 @@ class ChainCheck:
         """
         from orchctl.chain.check import check
         from orchctl.chain.vanished import with_history
+        from orchctl.cli.chain_databases import about_databases
 
         more = about_databases(self._sources.databases, self.place, self.files, self.settings)
         if self._sources.frozen:
@@ -145,46 +146,3 @@ def about_merge(place: ChainPlace, files: Sequence[RevisionFile], ref: str) -> l
     repository = Repository.of(place.locations[0])
     merged = merged_chain(repository, place, files, ref)
     return list(broken_once_merged(repository, place, files, merged, ref))
-
-
-def about_databases(
-    urls: Sequence[str], place: ChainPlace, files: Sequence[RevisionFile], settings: Settings
-) -> list[Finding]:
-    """C16: databases whose stamp does not fit the chain.
-
-    Args:
-        urls: The databases: URLs or paths.
-        place: Where the chain is.
-        files: Its files.
-        settings: The run's settings.
-
-    Raises:
-        ConfigurationError: There is no such database.
-    """
-    if not urls:
-        return []
-    from orchctl.chain.environment import DEFAULT_VERSION_TABLE, read_environment
-    from orchctl.chain.graph import Graph
-    from orchctl.chain.stamp import Stamp, check_stamp, created_tables
-    from orchctl.config import masked_url
-    from orchctl.database.inspect import inspect
-    from orchctl.database.location import locate
-
-    stated = read_environment(place.env_py).version_table if place.env_py else None
-    table = stated or DEFAULT_VERSION_TABLE
-    graph, created = Graph.of(files), created_tables(files)
-    findings: list[Finding] = []
-    for url in urls:
-        # A bare path is what people type.
-        file = locate(url if "://" in url else f"sqlite:///{url}", settings.folder)
-        facts = inspect(file, version_table=table)
-        if not facts.exists:
-            raise ConfigurationError(
-                f"There is no database {file}",
-                code="database-not-found",
-                hint=f"--db {masked_url(url)} must name one that exists",
-            )
-        tables = tuple(name for name in facts.tables if name != table)
-        stamp = Stamp(str(file), facts.heads, facts.has_version_table, tables, table)
-        findings += check_stamp(graph, stamp, created)
-    return findings

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchctl.chain.stamp import SchemaMatch
 from orchctl.database.compare import Schema, compare, schema_of
 from orchctl.database.inspect import stamped
 from orchctl.database.open import writing
@@ -142,10 +143,7 @@ def table_ddl(settings: Settings, revision: str, table: str) -> str:
 def fitting_revisions(
     settings: Settings, wanted: Schema, *, ignore: Collection[str], of: Path | None = None
 ) -> tuple[tuple[str, ...], ...]:
-    """Where in the chain the schema is just this one.
-
-    The chain is run once; the schema is looked at after every revision. Columns may stand in
-    another order.
+    """Where in the chain the schema is just this one; nothing when that can't be told.
 
     Args:
         settings: The run's settings.
@@ -154,11 +152,31 @@ def fitting_revisions(
         of: Of which database, where env.py goes through several; None means the first.
 
     Returns:
-        The heads at each place that fits, in the order they are reached; the empty tuple stands
-        for base. Nothing when the chain is longer than 50 revisions.
+        As `SchemaMatch.places`.
     """
-    if not _is_short(settings):
-        return ()
+    return match_schema(settings, wanted, ignore=ignore, of=of).places
+
+
+def match_schema(
+    settings: Settings,
+    wanted: Schema,
+    *,
+    ignore: Collection[str],
+    of: Path | None = None,
+    most: int = _LONGEST_SEARCHED,
+) -> SchemaMatch:
+    """Where in the chain the schema is just this one, or why that can't be told.
+
+    The chain is run once; the schema is looked at after every revision. Columns may stand in
+    another order. A revision that fails ends the search; what came before it may fit all the same.
+
+    Args:
+        settings: The run's settings.
+        wanted: A schema.
+        ignore: Tables not to look at; Alembic's own never counts.
+        of: As in `fitting_revisions`.
+        most: A chain of more revisions is not searched.
+    """
     found: list[tuple[str, ...]] = []
     guards: list[GuardedConnection] = []
 
@@ -172,10 +190,15 @@ def fitting_revisions(
                 found.append(tuple(sorted(stamps)))
 
     hooks = Hooks(locked=lambda guard, _: guards.append(guard), step=look, check=look)
-    with _scratch_file() as path, contextlib.suppress(OrchctlError):
-        # A revision that fails ends the search; what came before it may fit all the same.
-        run_on_scratch(settings, "heads", path, hooks, of=of)
-    return tuple(found)
+    obstacle = None
+    try:
+        if _length(settings) > most:
+            return SchemaMatch((), f"the chain has more than {most} revisions")
+        with _scratch_file() as path:
+            run_on_scratch(settings, "heads", path, hooks, of=of)
+    except OrchctlError as error:
+        obstacle = error.message
+    return SchemaMatch(tuple(found), obstacle)
 
 
 def version_table(settings: Settings, *, of: Path | None = None) -> str:
@@ -195,11 +218,11 @@ def version_table(settings: Settings, *, of: Path | None = None) -> str:
         return run_on_scratch(settings, "base", path, of=of).version_table
 
 
-def _is_short(settings: Settings) -> bool:
+def _length(settings: Settings) -> int:
     from orchctl.upgrade.environment import open_script
 
     _, script = open_script(settings)
-    return sum(1 for _ in script.walk_revisions()) <= _LONGEST_SEARCHED
+    return sum(1 for _ in script.walk_revisions())
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.projects import Project, bytes_of, clean_environment, execute
+from tests.support.projects import Project, clean_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,60 +194,6 @@ def test_nothing_of_the_project_is_run(project: Project) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "shout" not in done.stdout
     assert sorted(project.folder.rglob("*")) == before
-
-
-# -- against databases -----------------------------------------------------------------------
-
-
-def test_databases_that_fit(project: Project) -> None:
-    assert project.alembic("upgrade", "002").returncode == 0
-    (project.folder / "new.db").write_bytes(b"")
-    before = bytes_of(project.database)
-    done = project.orchctl("verify-chain", "--db", "sqlite:///app.db", "--db", "new.db")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "3 revisions, 1 head (003), no findings\n"
-    assert bytes_of(project.database) == before
-
-
-STAMPS = {
-    "vanished": ("UPDATE alembic_version SET version_num = '009'", "error", "'009'"),
-    "two": ("INSERT INTO alembic_version VALUES ('001')", "error", "'002' contains '001'"),
-    "empty": ("DELETE FROM alembic_version", "error", "alembic_version is empty"),
-    "none": ("DROP TABLE alembic_version", "error", "no version table"),
-    "others": (
-        "DROP TABLE users; CREATE TABLE x (y); DELETE FROM alembic_version",
-        "warning",
-        "has 1 table, but",
-    ),
-}
-
-
-@pytest.mark.parametrize(("sql", "severity", "words"), STAMPS.values(), ids=list(STAMPS))
-def test_databases_that_do_not(project: Project, sql: str, severity: str, words: str) -> None:
-    assert project.alembic("upgrade", "002").returncode == 0
-    execute(project.database, sql)
-    done = project.orchctl("verify-chain", "--db", "app.db", "--json")
-    (finding,) = data(done)["findings"]
-    assert (finding["rule"], finding["severity"]) == ("C16", severity)
-    assert str(project.database) in finding["message"]
-    assert words in finding["message"]
-    assert done.returncode == (1 if severity == "error" else 0)
-    text = project.orchctl("verify-chain", "--db", "app.db").stdout
-    assert text.startswith(f"C16 {severity}: ")
-
-
-def test_a_version_table_of_another_name(project: Project) -> None:
-    env = project.env.replace("connection=connection,", "connection=connection, version_table='v',")
-    project.set_env(env)
-    assert project.alembic("upgrade", "head").returncode == 0
-    assert project.orchctl("verify-chain", "--db", "app.db").returncode == 0
-    assert project.orchctl("verify-chain", "migrations", "--db", "app.db").returncode == 0
-
-
-def test_a_url_with_a_password_is_not_shown(project: Project) -> None:
-    done = project.orchctl("verify-chain", "--db", "postgresql://u:s3cret@host/x")
-    assert done.returncode == 3
-    assert "s3cret" not in done.stderr + done.stdout
 
 
 # -- whatever lies in the folder -------------------------------------------------------------

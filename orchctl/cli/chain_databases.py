@@ -1,0 +1,137 @@
+"""Databases held against a chain (C16): their facts, gathered from wherever they are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchctl.errors import ConfigurationError, OrchctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from orchctl.chain.findings import Finding
+    from orchctl.chain.graph import Graph
+    from orchctl.chain.project import ChainPlace
+    from orchctl.chain.revision_file import RevisionFile
+    from orchctl.chain.stamp import SchemaMatch, Stamp
+    from orchctl.config import Settings
+    from orchctl.database.inspect import DatabaseFacts
+
+# A chain longer than this is not built on a scratch file to find a revision by its schema.
+_LONGEST_BUILT = 500
+
+
+def about_databases(
+    urls: Sequence[str], place: ChainPlace, files: Sequence[RevisionFile], settings: Settings
+) -> list[Finding]:
+    """C16: databases whose stamp does not fit the chain.
+
+    Only for one with tables and no stamp is anything of the project run: its chain, on a scratch
+    file, to find the revision whose schema that is.
+
+    Args:
+        urls: The databases: URLs or paths.
+        place: Where the chain is.
+        files: Its files.
+        settings: The run's settings.
+
+    Raises:
+        ConfigurationError: There is no such database.
+        Refused: It can't be read, or its snapshot directory can't.
+    """
+    if not urls:
+        return []
+    from orchctl.chain.graph import Graph
+    from orchctl.chain.stamp import check_stamp, created_tables
+
+    graph, created = Graph.of(files), created_tables(files)
+    table = _version_table(place, settings)
+    # The same file twice, by a path and by a URL, is one database.
+    found = {_file(url, settings): url for url in urls}
+    facts = [_facts(file, url, table) for file, url in found.items()]
+    findings: list[Finding] = []
+    for one in facts:
+        findings += check_stamp(graph, _stamp(one, graph, table, place, settings), created)
+    return findings
+
+
+def _file(url: str, settings: Settings) -> Path:
+    from orchctl.database.location import locate
+
+    # A bare path is what people type.
+    return locate(url if "://" in url else f"sqlite:///{url}", settings.folder)
+
+
+def _facts(file: Path, url: str, table: str) -> DatabaseFacts:
+    from orchctl.config import masked_url
+    from orchctl.database.inspect import inspect
+
+    facts = inspect(file, version_table=table)
+    if not facts.exists:
+        raise ConfigurationError(
+            f"There is no database {file}",
+            code="database-not-found",
+            hint=f"--db {masked_url(url)} must name one that exists",
+        )
+    return facts
+
+
+def _stamp(
+    facts: DatabaseFacts, graph: Graph, table: str, place: ChainPlace, settings: Settings
+) -> Stamp:
+    from orchctl.chain.stamp import Stamp
+
+    tables = tuple(name for name in facts.tables if name != table)
+    stamp = Stamp(str(facts.path), facts.heads, facts.has_version_table, tables, table)
+    if unknown := [id_ for id_ in facts.heads if id_ not in graph.revisions]:
+        from orchctl.upgrade.ahead import remembered
+        from orchctl.upgrade.plan import snapshot_directory
+
+        directory = snapshot_directory(settings, facts.path)
+        memory = remembered(facts.path, directory, unknown, list(graph.revisions))
+        return replace(stamp, memory=memory)
+    if tables and not facts.heads:
+        return replace(stamp, match=_match(facts.path, graph, table, place, settings))
+    return stamp
+
+
+def _match(
+    file: Path, graph: Graph, table: str, place: ChainPlace, settings: Settings
+) -> SchemaMatch:
+    """The revisions whose schema the database has, found by building the chain."""
+    from orchctl.chain.stamp import SchemaMatch
+
+    if not graph.sound:
+        return SchemaMatch(obstacle="the chain is broken")
+    if not _is_own(place, settings):
+        return SchemaMatch(obstacle="PATH is not the chain of the settings' project")
+    from orchctl.database.compare import schema_of
+    from orchctl.database.open import ask
+    from orchctl.upgrade.scratch import match_schema
+
+    wanted = ask(file, lambda connection, _: schema_of(connection))
+    return match_schema(settings, wanted, ignore={table}, most=_LONGEST_BUILT)
+
+
+def _version_table(place: ChainPlace, settings: Settings) -> str:
+    """The name of Alembic's table; env.py is asked where it computes that name."""
+    from orchctl.chain.environment import DEFAULT_VERSION_TABLE, read_environment
+
+    if place.env_py is None:
+        return DEFAULT_VERSION_TABLE
+    stated = read_environment(place.env_py).version_table
+    if stated is None and _is_own(place, settings):
+        from orchctl.upgrade.scratch import version_table
+
+        try:
+            return version_table(settings)
+        except OrchctlError:  # its dependencies are not here, as in CI
+            return DEFAULT_VERSION_TABLE
+    return stated or DEFAULT_VERSION_TABLE
+
+
+def _is_own(place: ChainPlace, settings: Settings) -> bool:
+    """Whether the chain is that of the project that Alembic would load."""
+    return settings.project is not None and settings.project.version_locations == place.locations
