@@ -110,9 +110,17 @@ def _match(
     from orchctl.database.compare import schema_of
     from orchctl.database.open import ask
     from orchctl.upgrade.scratch import match_schema
+    from orchctl.upgrade.target import find_databases
 
     wanted = ask(file, lambda connection, _: schema_of(connection))
-    return match_schema(settings, wanted, ignore={table}, most=_LONGEST_BUILT)
+    try:
+        own = [one.file for one in find_databases(settings)]
+    except OrchctlError as error:
+        return SchemaMatch(obstacle=error.message)
+    if len(own) > 1 and file not in own:
+        return SchemaMatch(obstacle="env.py goes through several databases, and it is none of them")
+    of = file if len(own) > 1 else None
+    return match_schema(settings, wanted, ignore={table}, of=of, most=_LONGEST_BUILT)
 
 
 def _version_table(place: ChainPlace, settings: Settings) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from orchctl.database.failure import inaccessible
 from orchctl.database.header import Header
 from orchctl.database.open import READ_TIMEOUT, ask, reading_beside
+from orchctl.errors import Refused
 
 VERSION_TABLE = "alembic_version"
 # A quoted thing, a comment, or a run of white space; only the last may be rewritten.
@@ -135,13 +136,25 @@ def pragma(connection: sqlite3.Connection, name: str) -> int | str:
 def stamped(
     connection: sqlite3.Connection, version_table: str = VERSION_TABLE
 ) -> tuple[str, ...] | None:
-    """The revisions a database is stamped with, sorted; None without a version table."""
+    """The revisions a database is stamped with, sorted; None without a version table.
+
+    Raises:
+        Refused: `no-version-table`: the table of that name is somebody else's.
+    """
     known = connection.execute(
         "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)",
         (version_table,),
     ).fetchone()
     if not known:
         return None
+    columns = connection.execute("SELECT lower(name) FROM pragma_table_info(?)", (version_table,))
+    if ("version_num",) not in columns.fetchall():
+        raise Refused(
+            f"The table {version_table} has no column version_num: it is not Alembic's",
+            code="no-version-table",
+            state="Nothing was changed",
+            hint="Rename it, or name another with version_table in env.py",
+        )
     rows = connection.execute(f"SELECT version_num FROM {quoted(version_table)}")
     return tuple(sorted(str(row[0]) for row in rows if row[0] is not None))
 
