@@ -67,7 +67,7 @@ NO_LOCK = """
 import contextlib, orchctl.database.lock as module
 module.hold = lambda *_, **__: contextlib.nullcontext()
 """
-NO_RECOVERY = "import orchctl.upgrade.execute as module; module.recover = lambda file: None"
+NO_RECOVERY = "import orchctl.upgrade.file_run as module; module.recover = lambda file: None"
 ONE_TRY = "import orchctl.upgrade.write_lock as m; m._retried = lambda action, *_: action()"
 ANY_FILE = "import orchctl.upgrade.transaction as module; module.same_file = lambda *_: True"
 NEVER_COMMITS = """
@@ -78,7 +78,7 @@ def finish_without(self, *, keep):
     self.state = type(self.state).COMMITTED if keep else self.state
 Guard.finish = finish_without
 """
-UNCONFIRMED = "import orchctl.upgrade.execute as module; module.confirm = lambda *_: None"
+UNCONFIRMED = "import orchctl.upgrade.file_run as module; module.confirm = lambda *_: None"
 REFUSES_NOTHING = """
 from orchctl.upgrade.transaction import Transaction
 Transaction._refuse = lambda *_: None
@@ -97,7 +97,7 @@ def heard(event, arguments):
 sys.addaudithook(heard)
 """
 NO_MANIFEST = """
-import orchctl.upgrade.execute as run, orchctl.upgrade.starting_point as point
+import orchctl.upgrade.file_run as run, orchctl.upgrade.starting_point as point
 run.chain_manifest = point.chain_manifest = lambda *_: None
 """
 
