@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,11 +86,14 @@ def unknown_rule(word: str, known: Sequence[str]) -> UsageError:
         word: What was typed.
         known: The ids there are.
     """
-    close = difflib.get_close_matches(word.upper(), known, n=1)
+    typed = word.upper()
+    close = difflib.get_close_matches(typed, known, n=len(known))
+    # Of those that are equally near, the one that begins in the same way.
+    nearest = max(close, key=lambda id_: len(os.path.commonprefix((id_, typed))), default=None)
     return UsageError(
         f"{word} is no rule",
         code="unknown-rule",
-        hint=f"Did you mean {close[0]}?" if close else "orchctl explain lists them",
+        hint=f"Did you mean {nearest}?" if nearest else "orchctl explain lists them",
     )
 
 
