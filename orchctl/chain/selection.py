@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,7 +88,7 @@ def unknown_rule(word: str, known: Sequence[str]) -> UsageError:
     typed = word.upper()
     close = difflib.get_close_matches(typed, known, n=len(known))
     # Of those that are equally near, the one that begins in the same way.
-    nearest = max(close, key=lambda id_: len(os.path.commonprefix((id_, typed))), default=None)
+    nearest = max(close, key=lambda id_: id_[0] == typed[:1], default=None)
     return UsageError(
         f"{word} is no rule",
         code="unknown-rule",
