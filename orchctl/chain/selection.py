@@ -87,8 +87,8 @@ def unknown_rule(word: str, known: Sequence[str]) -> UsageError:
     """
     typed = word.upper()
     close = difflib.get_close_matches(typed, known, n=len(known))
-    # Of those that are equally near, the one that begins in the same way.
-    nearest = max(close, key=lambda id_: id_[0] == typed[:1], default=None)
+    # Of those that are equally near, the one with most letters in their places.
+    nearest = max(close, key=lambda id_: sum(map(str.__eq__, id_, typed)), default=None)
     return UsageError(
         f"{word} is no rule",
         code="unknown-rule",
