@@ -88,6 +88,22 @@ def report_data(report: ChainReport, folder: Path) -> dict[str, Any]:
     }
 
 
+def summary(report: ChainReport) -> str:
+    """The report in one line: how many revisions, which heads, how many findings of each kind."""
+    count = len(report.revisions)
+    parts = [_counted(count, "revision"), _counted(len(report.heads), "head")]
+    if report.heads:
+        more = ", …" if len(report.heads) > 5 else ""
+        parts[-1] += f" ({', '.join(report.heads[:5])}{more})"
+    severities = [finding.severity for finding in report.findings]
+    found = [
+        _counted(severities.count(severity), severity)
+        for severity in ("error", "warning", "note")
+        if severity in severities
+    ]
+    return ", ".join([*parts, *(found or ["no findings"])])
+
+
 def shown_path(path: Path, folder: Path) -> str:
     """A path for people: relative to the working folder when it is below it."""
     for base in (folder, folder.resolve()):
@@ -108,3 +124,7 @@ def _finding_data(finding: Finding, folder: Path) -> dict[str, Any]:
         "suggestion": finding.suggestion,
         "alembic": finding.alembic,
     }
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchctl.output import Output
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_ALEMBIC = "    Alembic: "
 
 
 def draw_report(
@@ -28,7 +29,7 @@ def draw_report(
         folder: Paths below it are shown relative to it.
         applied: Whether the edits are in the files.
     """
-    from orchctl.chain.findings import shown_path
+    from orchctl.chain.findings import shown_path, summary
 
     for edit in edits:
         shown = shown_path(edit.path, folder)
@@ -39,7 +40,7 @@ def draw_report(
         output.raw("".join(map(printable, edit.diff(shown).splitlines(keepends=True))))
     for finding in report.findings:
         _draw_finding(output, finding, folder)
-    output.line(printable(_summary(report)))
+    output.line(printable(summary(report)))
     mendable = sum(finding.replacement is not None for finding in report.findings)
     if mendable and not edits:
         output.note(f"orchctl verify-chain --fix mends {mendable} of them")
@@ -60,20 +61,33 @@ def draw_lock(output: Output, path: str, change: LockChange) -> None:
 
 
 def _draw_finding(output: Output, finding: Finding, folder: Path) -> None:
+    first, *more = finding_lines(finding, folder)
+    output.line(first, _COLOURS[finding.severity])
+    for line in more:
+        output.line(line, "dim" if line.startswith(_ALEMBIC) else None)
+
+
+def finding_lines(finding: Finding, folder: Path) -> list[str]:
+    """A finding as it is shown: where and what, the line itself, what Alembic says, what to do.
+
+    Args:
+        finding: The finding.
+        folder: Paths below it are shown relative to it.
+    """
     from orchctl.chain.findings import shown_path
     from orchctl.chain.source import read_line
 
     where = shown_path(finding.path, folder) + ":" if finding.path else ""
     where += f"{finding.line}: " if finding.path and finding.line else " " if where else ""
-    told = f"{where}{finding.rule} {finding.severity}: {finding.message}"
-    output.line(printable(told), _COLOURS[finding.severity])
+    lines = [f"{where}{finding.rule} {finding.severity}: {finding.message}"]
     line = read_line(finding.path, finding.line) if finding.path and finding.line else None
     if line and line.strip():
-        output.line(f"    {printable(line.strip())}")
+        lines.append(f"    {line.strip()}")
     if finding.alembic:
-        output.line(printable(f"    Alembic: {finding.alembic}"), "dim")
+        lines.append(f"{_ALEMBIC}{finding.alembic}")
     if finding.suggestion:
-        output.line(printable(f"    suggestion: {finding.suggestion}"))
+        lines.append(f"    suggestion: {finding.suggestion}")
+    return [printable(one) for one in lines]
 
 
 def printable(text: str) -> str:
@@ -81,22 +95,3 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\t\n" else ascii(one)[1:-1] for one in text)
-
-
-def _summary(report: ChainReport) -> str:
-    count = len(report.revisions)
-    parts = [_counted(count, "revision"), _counted(len(report.heads), "head")]
-    if report.heads:
-        more = ", …" if len(report.heads) > 5 else ""
-        parts[-1] += f" ({', '.join(report.heads[:5])}{more})"
-    severities = [finding.severity for finding in report.findings]
-    found = [
-        _counted(severities.count(severity), severity)
-        for severity in ("error", "warning", "note")
-        if severity in severities
-    ]
-    return ", ".join([*parts, *(found or ["no findings"])])
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchctl.chain.findings import ChainReport
     from orchctl.chain.fix import Edit
     from orchctl.chain.lockfile import LockChange
+    from orchctl.chain.picture.chart import Chart
     from orchctl.cli.chain_findings import ChainCheck
     from orchctl.output import Output
 
@@ -30,6 +31,7 @@ class Format(StrEnum):
     SARIF = "sarif"
     GITHUB = "github"
     JUNIT = "junit"
+    MARKDOWN = "markdown"
 
 
 class Drawing(StrEnum):
@@ -147,19 +149,20 @@ def _written(checking: ChainCheck, report: ChainReport, style: Format) -> str:
         return sarif.write(report, folder, checking.place.about)
     if style is Format.GITHUB:
         return github.write(report, folder)
+    if style is Format.MARKDOWN:
+        from orchctl.chain.formats import markdown
+
+        return markdown.write(report, folder, _chart(checking, report))
     looked_for = [one for one in rule_titles() if one.id in checking.selection.rules]
     return junit.write(report, folder, [(one.id, one.title) for one in looked_for])
 
 
 def _drawn(checking: ChainCheck, report: ChainReport, drawing: Drawing) -> str:
-    from orchctl.chain.checked import CheckedChain
     from orchctl.chain.picture import dot, mermaid, page, svg, text
-    from orchctl.chain.picture.chart import chart_of
     from orchctl.chain.picture.lanes import DRAWING
     from orchctl.cli.revision_text import encodable
 
-    chain = CheckedChain.of(checking.files, checking.place.locations)
-    chart = chart_of(chain.graph, report)
+    chart = _chart(checking, report)
     if drawing is Drawing.TEXT:
         drawn = text.draw(chart, plain=encodable(DRAWING) != DRAWING)
         return encodable(printable(drawn))
@@ -168,6 +171,14 @@ def _drawn(checking: ChainCheck, report: ChainReport, drawing: Drawing) -> str:
     if drawing is Drawing.DOT:
         return dot.draw(chart)
     return mermaid.draw(chart) if drawing is Drawing.MERMAID else svg.draw(chart)
+
+
+def _chart(checking: ChainCheck, report: ChainReport) -> Chart:
+    from orchctl.chain.checked import CheckedChain
+    from orchctl.chain.picture.chart import chart_of
+
+    chain = CheckedChain.of(checking.files, checking.place.locations)
+    return chart_of(chain.graph, report)
 
 
 def _show(

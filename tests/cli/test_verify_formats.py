@@ -186,3 +186,38 @@ def test_a_file_that_computes_its_id_is_run_when_asked(project: Project) -> None
     failed = project.orchctl("verify-chain", "--select", "C08", "--import", "--json")
     (finding,) = json.loads(failed.stdout)["findings"]
     assert "ModuleNotFoundError: No module named 'no_such_module'" in finding["message"]
+
+
+def test_the_summary_page(project: Project) -> None:
+    path = project.folder / "migrations/versions/001_initial.py"
+    path.write_text(path.read_text().replace("step 001", "<b>|`x`", 1))
+    done = formatted(project, "markdown")
+    assert done.returncode == 1
+    title, counts, table, picture = done.stdout.split("\n\n")
+    assert title == "### The migration chain is broken"
+    assert counts == "3 revisions, 2 heads (002, 003), 2 errors"
+    head, rule, first, second = table.splitlines()
+    assert head.count("|") == rule.count("|") == first.count("|") == second.count("|")
+    assert first.startswith("| error | C01 | migrations/versions/002\\_more.py:")
+    assert first.endswith(" | 001 |")
+    assert picture.startswith("```mermaid\nflowchart BT\n")
+    assert picture.endswith("\n```\n")
+    assert picture[:-5].count("```") == 1
+    assert "<b>" not in done.stdout
+
+
+def test_the_summary_page_of_a_long_chain_and_of_a_sound_one(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.add("001")
+    sound = formatted(project, "markdown")
+    assert sound.stdout.startswith("### The migration chain is sound\n\n1 revision, 1 head (001), ")
+    assert "| rule |" not in sound.stdout
+    versions = project.folder / "migrations/versions"
+    for number in range(600):
+        parent = f"'r{number - 1}'" if number else "'nowhere'"
+        text = f"revision = 'r{number}'\ndown_revision = {parent}\ndepends_on = 'gone{number}'\n"
+        (versions / f"r{number}.py").write_text(text)
+    long = formatted(project, "markdown").stdout
+    assert "\n\nThe chain is too long to be drawn here" in long
+    assert "\n… and " in long
+    assert len(long) < 100_000

@@ -1,4 +1,4 @@
-"""The report as workflow commands, which GitHub, Gitea and Forgejo show beside the lines.
+"""The report as workflow commands, which GitHub shows beside the lines.
 
 https://docs.github.com/en/actions/using-workflows/workflow-commands-for-github-actions
 """
