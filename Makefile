@@ -25,6 +25,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/orchctl verify-chain --frozen
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
