@@ -8,6 +8,7 @@ from orchctl.chain.checked import CheckedChain
 from orchctl.chain.file_rules import at
 from orchctl.chain.findings import Finding
 from orchctl.chain.graph import Graph
+from orchctl.chain.loops import postorder
 from orchctl.chain.suggest import from_header, likely_id
 from orchctl.chain.tokens import Severity
 
@@ -78,10 +79,10 @@ def several_heads(chain: CheckedChain) -> Iterator[Finding]:
     heads = graph.heads
     if len(heads) - 1 <= chain.loose_ends:
         return
-    named = [_label_of(graph, head) for head in heads]
-    addressable = all(named)
+    named = _labels_of(graph)
     last = graph.revisions[heads[-1]]
-    ways = ", ".join(f"{label}@head" for label in named if label)
+    addressable = all(head in named for head in heads)
+    ways = _listed([f"{named[head]}@head" for head in heads if head in named])
     yield Finding(
         "C04",
         "warning" if addressable else "error",
@@ -94,15 +95,23 @@ def several_heads(chain: CheckedChain) -> Iterator[Finding]:
     )
 
 
-def _label_of(graph: Graph, head: str) -> str | None:
-    """A label L for which L@head is this head and no other."""
-    for label, carrier in graph.labels.items():
-        line = graph.ancestors([carrier], dependencies=False) | graph.descendants(
-            [carrier], dependencies=False
-        )
-        if [id_ for id_ in graph.heads if id_ in line] == [head]:
-            return label
-    return None
+def _labels_of(graph: Graph) -> dict[str, str]:
+    """For each head that has one, a label L for which L@head is this head and no other."""
+    lone = _lone_heads(graph)
+    named = {lone[carrier]: label for label, carrier in reversed(graph.labels.items())}
+    for id_, file in graph.revisions.items():
+        if "branch_labels" in file.unknown:  # what only running the file tells is a label too
+            named.setdefault(lone[id_], "…")
+    return {head: label for head, label in named.items() if head is not None}
+
+
+def _lone_heads(graph: Graph) -> dict[str, str | None]:
+    """Each revision with the only head that comes after it, None where several do."""
+    lone: dict[str, str | None] = {}
+    for id_ in reversed(postorder({one: graph.parents(one) for one in graph.revisions})):
+        after = {lone.get(child) for child in graph.children(id_)} or {id_}
+        lone[id_] = after.pop() if len(after) == 1 else None
+    return lone
 
 
 def _common_parent(graph: Graph, heads: Sequence[str]) -> str:
