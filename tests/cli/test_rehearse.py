@@ -44,14 +44,15 @@ op.create_table("fresh", sa.Column("id", sa.Integer, primary_key=True))
 op.execute("INSERT INTO fresh VALUES (1), (2)")
 """
 WRITER = """
-import sqlite3, sys, time
+import os, sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
 connection.execute("PRAGMA journal_mode=WAL")
 written = 0
 while True:
     connection.execute("INSERT INTO p (name) VALUES ('live')")
     written += 1
-    open(sys.argv[2], "w").write(str(written))
+    open(sys.argv[2] + ".new", "w").write(str(written))
+    os.replace(sys.argv[2] + ".new", sys.argv[2])  # it is killed at any moment
     time.sleep(float(sys.argv[3]))
 """
 FILES = """
