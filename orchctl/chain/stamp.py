@@ -74,6 +74,7 @@ class Stamp:
         version_table: The version table's name.
         memory: What is remembered of ids that the chain lacks; None when nobody looked.
         match: Which revision its schema is, where it has no stamp; None when nobody looked.
+        together: Whether env.py goes through several databases: then commands take all of them.
     """
 
     database: str
@@ -83,10 +84,16 @@ class Stamp:
     version_table: str = "alembic_version"
     memory: Memory | None = None
     match: SchemaMatch | None = None
+    together: bool = False
 
     @property
     def command(self) -> str:
-        """The beginning of a command on this database."""
+        """The beginning of a command that migrates this database."""
+        return "orchctl" if self.together else self.command_alone
+
+    @property
+    def command_alone(self) -> str:
+        """The beginning of a command on this database and no other."""
         return f"orchctl --url {shlex.quote(f'sqlite:///{self.database}')}"
 
 
@@ -165,7 +172,7 @@ def _way_back(stamp: Stamp, memory: Memory) -> str:
         return "or restore a backup from before it; orchctl knows of no snapshot that fits"
     return (
         f"or go back to snapshot {memory.snapshot} (at {', '.join(memory.snapshot_heads)}): "
-        f"{stamp.command} rollback --to {memory.snapshot} --accept-data-loss"
+        f"{stamp.command_alone} rollback --to {memory.snapshot} --accept-data-loss"
     )
 
 

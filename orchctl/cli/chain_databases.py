@@ -84,7 +84,14 @@ def _stamp(
     from orchctl.chain.stamp import Stamp
 
     tables = tuple(name for name in facts.tables if name != table)
-    stamp = Stamp(str(facts.path), facts.heads, facts.has_version_table, tables, table)
+    stamp = Stamp(
+        str(facts.path),
+        facts.heads,
+        facts.has_version_table,
+        tables,
+        table,
+        together=_goes_through_several(place, settings),
+    )
     if unknown := [id_ for id_ in facts.heads if id_ not in graph.revisions]:
         from orchctl.upgrade.ahead import remembered
         from orchctl.upgrade.plan import snapshot_directory
@@ -138,6 +145,15 @@ def _version_table(place: ChainPlace, settings: Settings) -> str:
         except OrchctlError:  # its dependencies are not here, as in CI
             return DEFAULT_VERSION_TABLE
     return stated or DEFAULT_VERSION_TABLE
+
+
+def _goes_through_several(place: ChainPlace, settings: Settings) -> bool:
+    """Whether env.py migrates several databases in one run, as Alembic's multidb template does."""
+    from orchctl.chain.environment import read_environment
+
+    if settings.project is not None and _is_own(place, settings) and settings.project.databases:
+        return True
+    return place.env_py is not None and read_environment(place.env_py).several
 
 
 def _is_own(place: ChainPlace, settings: Settings) -> bool:

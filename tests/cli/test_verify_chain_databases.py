@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.multidb import populated
 from tests.support.preloaded import orchctl
 from tests.support.projects import Project, bytes_of, execute
 
@@ -18,14 +21,23 @@ LOGS = "op.create_table('logs', sa.Column('id', sa.Integer))"
 ROWS = "op.execute('INSERT INTO users VALUES (1)')"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Four revisions: a table, rows, another table, rows; the database is at the second."""
-    made = Project(tmp_path / "pro ject")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Three revisions: a table, rows, another table; the database is at the second."""
+    made = Project(tmp_path_factory.mktemp("made") / "project")
     for number, upgrade in enumerate((USERS, ROWS, LOGS), start=1):
         made.add(f"00{number}", upgrade)
     assert made.alembic("upgrade", "002").returncode == 0
     return made
+
+
+@pytest.fixture
+def project(made: Project, tmp_path: Path) -> Project:
+    """A copy of it, of the test's own."""
+    own = copy.copy(made)
+    own.folder = tmp_path / "pro ject"
+    shutil.copytree(made.folder, own.folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return own
 
 
 def findings(project: Project, *words: str) -> list[dict[str, Any]]:
@@ -195,6 +207,20 @@ def test_a_chain_elsewhere_is_not_run(project: Project, tmp_path: Path) -> None:
     other.add("001")
     found = finding(project, str(other.folder / "migrations"))
     assert "not looked for: PATH is not the chain" in found["suggestion"]
+
+
+def test_one_of_several_that_env_py_goes_through(tmp_path: Path) -> None:
+    project = populated(tmp_path / "several")
+    _, second = project.files
+    (behind,) = findings(project, "--db", "engine2.db")
+    assert (behind["severity"], behind["suggestion"]) == ("note", "orchctl upgrade")
+    execute(second, "DROP TABLE alembic_version")
+    (found,) = findings(project, "--db", "engine2.db")
+    assert found["suggestion"] == "Its schema is that of 001: orchctl stamp 001"
+    other = project.folder / "other.db"
+    other.write_bytes(second.read_bytes())
+    (found,) = findings(project, "--db", "other.db")
+    assert "goes through several databases, and it is none of them" in found["suggestion"]
 
 
 # -- the version table, and what is no database ------------------------------------------------
