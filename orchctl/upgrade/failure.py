@@ -177,6 +177,16 @@ def ran_nothing(env_py: object, file: Path | None = None) -> UpgradeFailed:
     )
 
 
+def steps_of_its_own(env_py: object) -> Refused:
+    """The refusal of an env.py that says by `fn` which revisions run: no plan would be true."""
+    return Refused(
+        f"{env_py} hands context.configure() an `fn` of its own, which chooses the revisions",
+        code="own-steps",
+        state="The database is as before",
+        hint="Leave `fn` out: orchctl, as Alembic's own commands, says which revisions run",
+    )
+
+
 def about(error: OrchctlError, file: Path) -> None:
     """Say which of several databases an error is about, where it doesn't say so itself."""
     if str(file) not in error.message:

@@ -42,6 +42,7 @@ from orchctl.upgrade.failure import (
     refused_statement,
     revision_failed,
     same_file,
+    steps_of_its_own,
     wrong_database,
 )
 from orchctl.upgrade.file_transaction import FileTransaction, ends_with_its_loop
@@ -164,6 +165,9 @@ class Transaction:
     # -- what env.py calls ----------------------------------------------------------------------
 
     def _configure(self, connection: Any = None, **keywords: Any) -> None:
+        if "fn" in keywords:
+            self._failure = steps_of_its_own(self._script.env_py_location)
+            raise self._failure
         if connection is not None and self._failure is None:
             try:
                 self._take(connection)

@@ -12,7 +12,7 @@ from orchctl.config import load
 from orchctl.errors import ConfigurationError, UpgradeFailed
 from orchctl.upgrade.outcome import Hooks, Outcome, Participant
 from orchctl.upgrade.transaction import Transaction
-from tests.support.env_shapes import SHAPES, url_for
+from tests.support.env_shapes import SHAPES, STOCK, url_for
 from tests.support.projects import Project, bytes_of, execute, query
 
 # Some of them leave connections to the garbage collector, of which Python 3.13 warns.
@@ -106,6 +106,17 @@ def test_every_shape_runs_on_another_file_without_touching_its_own(
     assert _run(project, monkeypatch, instead=copy).after == ("002",)
     assert query(copy, "SELECT id, title FROM parent") == [(100, "new")]
     assert bytes_of(project.database) == before
+
+
+def test_an_env_that_chooses_the_revisions_itself_is_refused(tmp_path: Path) -> None:
+    env = STOCK.replace("context.configure(", "context.configure(fn=lambda heads, context: [], ", 2)
+    assert env != STOCK
+    project = Project(tmp_path / "project", env=env)
+    project.add("001", PARENT)
+    done = project.orchctl("upgrade")
+    assert done.returncode == 5, done.stderr
+    assert "`fn` of its own" in done.stderr
+    assert not project.database.exists()
 
 
 def test_an_env_that_fails_after_the_revisions_leaves_everything_as_before(
