@@ -74,12 +74,10 @@ def test_a_console_example_prints_what_it_says(rule: str, tmp_path: Path) -> Non
     for kind in ("Wrong", "Right"):
         folder = tmp_path / kind
         project = Project(folder)
-        project.add(
-            "001", "op.create_table('users', sa.Column('id', sa.Integer))", name="001_users.py"
-        )
-        project.add(
-            "002", "op.create_table('logs', sa.Column('id', sa.Integer))", name="002_logs.py"
-        )
+        for number, table in (("001", "users"), ("002", "logs")):
+            upgrade = f"op.create_table('{table}', sa.Column('id', sa.Integer))"
+            name = f"{number}_{table}.py"
+            project.add(number, upgrade, f"op.drop_table('{table}')", name=name)
         (folder / ".gitignore").write_text("*.db\n__pycache__\n")
         GitRepository.make(folder).commit("two revisions")
         stamped = "9f3c" if kind == "Wrong" else "002"
