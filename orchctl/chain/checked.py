@@ -56,6 +56,8 @@ class CheckedChain:
 
 def _mistaken(files: Sequence[RevisionFile]) -> dict[str, str]:
     ids = {file.revision for file in files if file.revision is not None}
+    if all(ids.issuperset(file.down_revisions) for file in files):
+        return {}
     named: dict[str, list[str]] = {}
     for file in files:
         if file.revision is not None:

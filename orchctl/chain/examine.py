@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from orchctl.chain.ignores import Ignore, ignores_of
+from orchctl.chain.cache import ChainCache, encode
+from orchctl.chain.examined import Examined, examine_file, packed, unpacked
+from orchctl.chain.facts import Problem
+from orchctl.chain.ignores import Ignore
 from orchctl.chain.lint.file_lint import FileLint
 from orchctl.chain.project import ChainPlace
-from orchctl.chain.read import read_file, revision_paths
+from orchctl.chain.read import read_data, revision_paths
 from orchctl.chain.revision_file import RevisionFile
-from orchctl.chain.source import decode
+from orchctl.chain.workers import at_work, usable
+
+# A process costs about what fifty files do; less than that for each is not worth its start.
+_FEWEST = 150
 
 
 @dataclass(frozen=True)
@@ -30,35 +39,96 @@ class Examination:
     ignores: Mapping[Path, tuple[Ignore, ...]]
 
 
-def examine(place: ChainPlace, *, lint: bool) -> Examination:
+class _Todo(NamedTuple):
+    """A file that is not in the cache: which one of all, and what is in it."""
+
+    place: int
+    path: Path
+    data: bytes
+    key: str
+
+
+def examine(
+    place: ChainPlace,
+    *,
+    lint: bool,
+    cache: ChainCache | None = None,
+    processes: int | None = None,
+) -> Examination:
     """Read the files of a chain.
 
     Args:
         place: Where they are.
         lint: Whether the functions' code is looked at too.
+        cache: What is known of their contents; renewed.
+        processes: How many work on it; None for what the machine has, where that is quicker.
 
     Raises:
         ConfigurationError: A folder that exists cannot be listed.
     """
-    from orchctl.chain.lint.lint_file import lint_file
-
-    files: list[RevisionFile] = []
-    lints: dict[Path, FileLint] = {}
-    ignores: dict[Path, tuple[Ignore, ...]] = {}
+    paths = list(
+        revision_paths(place.locations, recursive=place.recursive, sourceless=place.sourceless)
+    )
+    if cache is not None and len(paths) < cache.least:
+        cache = None
     with warnings.catch_warnings():
         # Compiling warns about things like "\d" in somebody's docstring: not our business.
         warnings.simplefilter("ignore")
-        for path in revision_paths(
-            place.locations, recursive=place.recursive, sourceless=place.sourceless
-        ):
-            file, data = read_file(path)
-            files.append(file)
-            if lint and data and not _is_broken(file):
-                lints[path] = lint_file(path, decode(data).text, file.revision)
-            if b"orchctl" in data and (comments := ignores_of(decode(data).text)):
-                ignores[path] = comments
-    return Examination(tuple(files), lints, ignores)
+        examined = _examined(paths, lint, processes, cache)
+    return Examination(
+        tuple(one.file for one in examined),
+        {one.file.path: one.lint for one in examined if one.lint is not None},
+        {one.file.path: one.ignores for one in examined if one.ignores},
+    )
 
 
-def _is_broken(file: RevisionFile) -> bool:
-    return any(problem.rule == "C07" for problem in file.problems)
+def _examined(
+    paths: Sequence[Path], lint: bool, processes: int | None, cache: ChainCache | None
+) -> list[Examined]:
+    """Each file, in this order: as the cache knows it, or looked at."""
+    found: list[Examined | None] = []
+    todo: list[_Todo] = []
+    for path in paths:
+        data = read_data(path)
+        if isinstance(data, Problem):
+            found.append(Examined(RevisionFile.unreadable(path, data)))
+            continue
+        key = cache.key(path.name, data) if cache is not None else ""
+        known = cache.get(key, path, lint=lint) if cache is not None else None
+        if known is None:
+            todo.append(_Todo(len(found), path, data, key))
+        found.append(known)
+    for one, examined, text in _looked_at(todo, lint, processes, texts=cache is not None):
+        found[one.place] = examined
+        if cache is not None and not examined.refused and (examined.lint or not lint):
+            cache.put(one.key, text)
+    if cache is not None:
+        cache.write()
+    return [one for one in found if one is not None]
+
+
+def _looked_at(
+    todo: Sequence[_Todo], lint: bool, processes: int | None, *, texts: bool
+) -> Iterator[tuple[_Todo, Examined, str]]:
+    """Look at these files, in several processes where there are enough of them."""
+    if not todo:
+        return
+    count = min(processes or max(1, min(usable(), len(todo) // _FEWEST)), len(todo))
+    shares = [todo[start::count] for start in range(count)]
+    tasks = [partial(_look, share, lint) for share in shares[1:]]
+    with at_work(tasks) as workers:
+        for one in shares[0]:
+            examined = examine_file(one.path, one.data, lint=lint)
+            yield one, examined, encode(packed(examined)) if texts else ""
+        for share, worker in zip(shares[1:], workers, strict=True):
+            lines = worker.result() if worker is not None else None
+            # Its share is done here when it came to harm.
+            texts_of = (lines or _look(share, lint)).split("\n")
+            known = json.loads(f"[{','.join(texts_of)}]")
+            for one, lists, text in zip(share, known, texts_of, strict=True):
+                yield one, unpacked(one.path, lists), text
+
+
+def _look(share: Sequence[_Todo], lint: bool) -> str:
+    """Look at these files: a line of JSON each."""
+    return "\n".join(encode(packed(examine_file(one.path, one.data, lint=lint))) for one in share)

@@ -13,6 +13,7 @@ from orchctl.chain.facts import NAMES, Fact, Problem, missing_facts, read_fact
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
 from orchctl.chain.source import Source, decode, lines_of
 from orchctl.chain.stock import header_of, read_stock
+from orchctl.chain.syntax import refusal, tree_of
 from orchctl.chain.values import Computed, Value, module_values
 
 # Alembic takes the id from the name of a file that declares none (alembic/script/base.py).
@@ -30,14 +31,29 @@ def parse(path: Path, data: bytes, *, bodies: bool = True) -> RevisionFile:
         data: Its content.
         bodies: Whether functions are compiled too, to find what is wrong in them.
     """
-    source = decode(data)
-    fault = _fault(path, source) if bodies or source.fault else None
+    return parse_source(path, decode(data), bodies=bodies)
+
+
+def parse_source(
+    path: Path, source: Source, *, bodies: bool = True, compiles: bool = False
+) -> RevisionFile:
+    """Read one revision file from its text; see `parse`.
+
+    Args:
+        path: Where it is.
+        source: Its text.
+        bodies: Whether functions are compiled too.
+        compiles: Whether it is known that Python takes it.
+    """
+    fault = None
+    if source.fault or (bodies and not compiles):
+        fault = _fault(path, source)
     head = _head(source.text)
     if source.fault is None and (stock := read_stock(path, head)) is not None:
         return stock if fault is None else replace(stock, problems=(fault,))
-    tree = _tree(head)
+    tree = tree_of(head)
     if tree is None and head is not source.text:
-        tree = _tree(source.text)
+        tree = tree_of(source.text)
     if tree is None:
         fault = fault or _fault(path, source)
         if fault is None or fault.severity != "error":
@@ -99,13 +115,6 @@ def _head(text: str) -> str:
     return text[: start + 1]
 
 
-def _tree(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except _REFUSALS:
-        return None
-
-
 def _values(body: list[ast.stmt]) -> dict[str, Value]:
     try:
         return module_values(body)
@@ -113,18 +122,11 @@ def _values(body: list[ast.stmt]) -> dict[str, Value]:
         return {name: Computed(body[0]) for name in NAMES}
 
 
-# What compiling can raise: wrong code; a null byte (a ValueError up to 3.11.3); too deep for the
-# parser's own stack (a MemoryError) or for the compiler's.
-_REFUSALS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
-
-
 def _fault(path: Path, source: Source) -> Problem | None:
     """What Python says when it compiles the file, as the import would."""
-    try:
-        # The bytes, because Python lets some faulty ones pass inside comments.
-        code: str | bytes = source.data if source.fault else source.text
-        compile(code, str(path), "exec", dont_inherit=True)
-    except _REFUSALS as error:
+    # The bytes, because Python lets some faulty ones pass inside comments.
+    error = refusal(source.data if source.fault else source.text, str(path))
+    if error is not None:
         if source.fault:
             return _encoding_problem(source, "error", error)
         return _syntax_problem(error)
@@ -164,7 +166,7 @@ def _loose_assignments(text: str) -> Iterator[ast.stmt]:
     """
     found: dict[str, list[ast.stmt]] = {}
     for match in _ASSIGNMENT.finditer(text):
-        tree = _tree(match[0])
+        tree = tree_of(match[0])
         for statement in tree.body if tree else ():
             ast.increment_lineno(statement, len(lines_of(text[: match.start()])) - 1)
             found.setdefault(match[0].partition("=")[0].partition(":")[0].strip(), []).append(

@@ -63,7 +63,7 @@ def revision_paths(
     for location in version_locations:
         for folder in _folders(location, recursive):
             for name, is_link in _listed(folder, sourceless):
-                path = os.path.join(folder, name)  # noqa: PTH118
+                path = f"{folder}{os.sep}{name}"
                 path = os.path.realpath(path) if is_link else path
                 match = pattern.match(path.rpartition(os.sep)[2])
                 if match is None or path in seen or _has_source(path):
@@ -140,17 +140,42 @@ def read_file(path: Path, *, bodies: bool = True) -> tuple[RevisionFile, bytes]:
         path: The file.
         bodies: See `read_files`.
     """
-    if path.suffix != ".py":
-        return RevisionFile.unreadable(path, _COMPILED), b""
-    try:
-        # A named pipe called x.py would block for ever.
-        data = path.read_bytes() if path.is_file() else None
-    except OSError as error:
-        return RevisionFile.unreadable(path, _closed(error.strerror or str(error))), b""
-    if data is None:
-        missing = "it is not a regular file" if path.exists() else "it is a link to nothing"
-        return RevisionFile.unreadable(path, _closed(missing)), b""
+    data = read_data(path)
+    if isinstance(data, Problem):
+        return RevisionFile.unreadable(path, data), b""
     return parse(path, data, bodies=bodies), data
+
+
+def read_data(path: Path) -> bytes | Problem:
+    """A revision file's bytes, or why there are none."""
+    name = str(path)
+    if not name.endswith(".py"):
+        return _COMPILED
+    try:
+        data = _regular(name)
+    except FileNotFoundError:
+        return _closed("it is a link to nothing")
+    except OSError as error:
+        return _closed(error.strerror or str(error))
+    return _closed("it is not a regular file") if data is None else data
+
+
+def _regular(name: str) -> bytes | None:
+    """A file's bytes; None for what is no regular file."""
+    # A named pipe called x.py would block for ever.
+    if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116
+        return None
+    descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        data = os.read(descriptor, _PART)
+        while part := os.read(descriptor, _PART):
+            data += part
+    finally:
+        os.close(descriptor)
+    return data
+
+
+_PART = 1 << 20
 
 
 _COMPILED = Problem(

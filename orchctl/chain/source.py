@@ -45,6 +45,11 @@ class Source:
 def decode(data: bytes) -> Source:
     """Decode a Python file: byte order mark, then coding cookie, then UTF-8 (PEP 263)."""
     marked = data.startswith(codecs.BOM_UTF8)
+    if not marked and b"coding" not in data[:400]:
+        try:  # nearly every file
+            return Source(data, data.decode(), "utf-8")
+        except UnicodeDecodeError:
+            pass
     body = data[3:] if marked else data
     cookie = _COOKIE.match(body[:400]) if b"coding" in body[:400] else None
     name = cookie[1].decode("ascii", "replace") if cookie else "utf-8"

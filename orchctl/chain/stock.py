@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from orchctl.chain.facts import NAMES
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
@@ -49,18 +51,21 @@ def read_stock(path: Path, head: str) -> RevisionFile | None:
     if found is None:
         return None
     tokens, places = found
-    texts = {name: tuple(token.text for token in tokens[name]) for name in NAMES}
     return RevisionFile(
         path,
-        texts["revision"][0],
-        down_revisions=texts["down_revision"],
-        branch_labels=texts["branch_labels"],
-        depends_on=texts["depends_on"],
+        tokens["revision"][0].text,
+        down_revisions=_texts(tokens["down_revision"]),
+        branch_labels=_texts(tokens["branch_labels"]),
+        depends_on=_texts(tokens["depends_on"]),
         docstring=docstring.strip(),
         header=header_of(lines[:start]),
         tokens=tokens,
         lines=places,
     )
+
+
+def _texts(tokens: tuple[Token, ...]) -> tuple[str, ...]:
+    return (tokens[0].text,) if tokens else ()
 
 
 def header_of(lines: Iterable[str]) -> dict[str, HeaderLine]:
@@ -82,21 +87,43 @@ def _assignments(
     for number, line in enumerate(lines[start:], start + 1):
         if not line or line[0] == "#":
             continue
-        match = _ASSIGNMENT.fullmatch(line)
-        if match is None:
-            if not _IMPORT.fullmatch(line) or any(name in line for name in NAMES):
-                return None
+        found = _assignment(line)
+        if found is None:
+            return None
+        name = found.name
+        if not name:
             continue
-        name = match[1]
         if name in places:
             return None
-        group = 2 if match[2] else 3
-        if text := match[group]:
-            first, end = match.span(group)
-            places[name] = (number, first)
-            tokens[name] = (Token(text, number, first, number, end + 2, True),)
-        else:
-            places[name] = (number, line.index("None", line.index("=")) + 1)
+        places[name] = (number, found.column)
+        if found.text:
+            token = Token(found.text, number, found.column, number, found.end, True)
+            tokens[name] = (token,)
     if not tokens["revision"] or "down_revision" not in places:
         return None
     return tokens, places
+
+
+class _Assignment(NamedTuple):
+    """One of the four names in a line, its value (empty for None) and where that stands."""
+
+    name: str
+    text: str = ""
+    column: int = 0
+    end: int = 0
+
+
+# Most lines of a stock file stand in every other one too.
+@lru_cache(maxsize=1000)
+def _assignment(line: str) -> _Assignment | None:
+    """What a line assigns; without a name for an import, None for all other lines."""
+    match = _ASSIGNMENT.fullmatch(line)
+    if match is None:
+        if not _IMPORT.fullmatch(line) or any(name in line for name in NAMES):
+            return None
+        return _Assignment("")
+    group = 2 if match[2] else 3
+    if text := match[group]:
+        first, end = match.span(group)
+        return _Assignment(match[1], text, first, end + 2)
+    return _Assignment(match[1], column=line.index("None", line.index("=")) + 1)

@@ -28,12 +28,14 @@ class Sources:
         frozen: Whether the lockfile counts.
         base: The branch it will be merged into.
         run: Whether files that compute their ids are run.
+        cached: Whether what is known of unchanged files may be used.
     """
 
     databases: tuple[str, ...] = ()
     frozen: bool = False
     base: str | None = None
     run: bool = False
+    cached: bool = True
 
 
 class ChainCheck:
@@ -56,10 +58,13 @@ class ChainCheck:
         self._examine()
 
     def _examine(self) -> None:
+        from orchctl.chain.cache import ChainCache
         from orchctl.chain.check import wants_lint
         from orchctl.chain.examine import examine
 
-        self._examination = examine(self.place, lint=wants_lint(self.selection))
+        cache = ChainCache(self.settings.folder) if self._sources.cached else None
+        lint = wants_lint(self.selection)
+        self._examination = examine(self.place, lint=lint, cache=cache)
         if self._sources.run:
             from orchctl.upgrade.imported import imported
 

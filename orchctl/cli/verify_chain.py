@@ -96,6 +96,9 @@ def verify_chain(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")
     ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Look at every file anew; keep nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> ExitCode:
     """Check the revision files without running them. Exit 1 when one of them is wrong."""
@@ -118,7 +121,7 @@ def verify_chain(
         ignored=_words(ignore),
         folder=settings.folder,
     )
-    sources = Sources(tuple(db or ()), frozen=frozen, base=base, run=run)
+    sources = Sources(tuple(db or ()), frozen=frozen, base=base, run=run, cached=not no_cache)
     checking = ChainCheck(find_chain(path, settings), selection, sources, settings)
     edits = checking.mend(apply=not dry_run) if fix else None
     report = checking.report()
