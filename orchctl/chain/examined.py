@@ -16,7 +16,7 @@ from orchctl.chain.lint.file_lint import FileLint, Link, Rebuild, Renaming, Unli
 from orchctl.chain.parse import parse_source
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
 from orchctl.chain.source import decode
-from orchctl.chain.syntax import surely_compiles, tree_of
+from orchctl.chain.syntax import surely_compiles
 from orchctl.chain.tokens import Token
 
 _STEPS = (Link, Unlink, Renaming, Rebuild)
@@ -50,14 +50,13 @@ def examine_file(path: Path, data: bytes, *, lint: bool) -> Examined:
         lint: Whether its functions' code is looked at too.
     """
     source = decode(data)
-    tree = tree_of(source.text) if lint and source.fault is None else None
-    compiles = tree is not None and surely_compiles(source.text)
+    compiles = source.fault is None and surely_compiles(source.text)
     one = Examined(parse_source(path, source, compiles=compiles))
     shown = None
     if lint and data and not one.refused:
         from orchctl.chain.lint.lint_file import lint_file
 
-        shown = lint_file(path, source.text, one.file.revision, tree)
+        shown = lint_file(path, source.text, one.file.revision)
     return Examined(one.file, shown, ignores_of(source.text) if b"orchctl" in data else ())
 
 

@@ -1,11 +1,11 @@
-"""Whether Python takes a file: found without compiling it, where its text leaves no doubt.
+"""Whether Python takes a file: asked of Python once for every statement of the same shape.
 
-Compiling has four parts, and each of them can refuse a file: the parser, the reader of
-`from __future__`, the symbol table, and what makes the code. Where the lint rules are asked for,
-the parser has run already. What the other three can refuse shows in the text, as a word (`return`,
-`global`, …), as parameters, or as a keyword that one call is given twice; a file in which nothing
-of that kind stands need not be compiled. tests/unit/chain/test_syntax.py holds that no refusal is
-missed.
+Most statements of a chain have been in it before but for the texts in quotes. What stands between
+simple quotes is nothing that Python could refuse; so a statement is taken when its shape is, and a
+file is taken when all of its statements are, each by itself: what Python refuses only about two of
+them together (`global`, a late `from __future__`) makes it compile the file whole. So does whatever
+is not taken: what is refused, and why, Python alone says. tests/unit/chain/test_syntax.py holds
+that no refusal is missed.
 """
 
 from __future__ import annotations
@@ -17,48 +17,20 @@ import re
 # MemoryError) or for the compiler's.
 REFUSALS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 
-# The parts of CPython give up at depths that differ by one or two; nothing is as deep in so few
-# characters that one part takes it and another one does not.
-_LONGEST = 8000
-
-# Without one of these in the text, a parsed file can only fail for what is looked at below. Parts
-# of words count, and what stands in strings: that costs time, nothing else.
-_DOUBTFUL = (
-    "return",
-    "break",
-    "continue",
-    "yield",
-    "await",
-    "async",
-    "except",
-    "try",
-    "match",
-    "__debug__",
-    "*",
-    "\\",
-    "'''",
-    '"""',
-    "\r",
-    "\f",
-    "global",
-    "nonlocal",
-    ":=",
-    "lambda",
-    "class",
-    "type ",
-    "type\t",
-    "def\t",
-)
-_FUTURE = re.compile(r"(?:\s|#[^\n]*\n)*from __future__ import annotations\n")
-_LITERAL = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*")
-_PREFIXED = re.compile(r"\w'")
-_WITHOUT_KEYWORDS = re.compile(r"\([^()=]*\)")
-_SIGN = re.compile(r"([()=])")
-_WITH = re.compile(r"\n[ \t]*with [\w.]+\([^()\n]*\)(?: as \w+)?:(?=\n)")
-_FUNCTION = re.compile(r"\n[ \t]*def \w+\(\)(?: ?-> ?None)?:(?=[ \n])")
-# Python nests twenty blocks at most; a level takes one character of indentation at least.
-_BLOCKS = 15
-_DEEP = re.compile(r"\n[ \t]{15}")
+# Statements about other statements; and what makes lines and quotes other than they look.
+_DOUBTFUL = ("global", "nonlocal", "async", "\\", "'''", "\t", "\r", "\f", "\0")
+_FUTURE = re.compile(r"\s*from __future__ import annotations\n")
+_COMMENT_LINE = re.compile(r"^ *#.*\n", re.MULTILINE)
+_DOCSTRING = re.compile(r"^    \"\"\"[^\"\n]*\"\"\"$", re.MULTILINE)
+_LITERAL = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+# In place of a literal. The space keeps two of them apart.
+_EMPTY = "'' "
+_PREFIXED = re.compile(r"\w''")
+_OUTER = re.compile(r"\n(?=[^\s)\]}])")
+_INNER = re.compile(r"\n    (?=[^\s)\]}])")
+_MOST_SHAPES = 5000
+# What Python has taken.
+_shapes: set[str] = set()
 
 
 def refusal(code: str | bytes, path: str) -> BaseException | None:
@@ -84,71 +56,59 @@ def tree_of(text: str) -> ast.Module | None:
 
 
 def surely_compiles(text: str) -> bool:
-    """Whether Python takes a text that its parser takes, as far as that shows at once.
-
-    Args:
-        text: A text that `ast.parse` has taken.
+    """Whether Python takes a text, as far as its statements tell one by one.
 
     Returns:
-        False where only compiling tells.
+        False where only compiling the whole tells.
     """
-    body = _after_docstring(text)
-    return _is_plain(text, body) and _has_plain_functions(body) and not _may_repeat(body)
-
-
-def _after_docstring(text: str) -> str:
-    if not text.startswith('"""'):
-        return text
-    # Where a backslash makes this the wrong end, the right one is left over, which is doubtful.
-    return text[text.find('"""', 3) + 3 :]
-
-
-def _is_plain(text: str, body: str) -> bool:
-    if len(text) > _LONGEST or not text.isascii():
+    shape = _shape(text)
+    if shape is None:
         return False
+    for statement in _OUTER.split(shape):
+        if not statement.startswith("def "):
+            if not _takes(statement):
+                return False
+            continue
+        head, *body = _INNER.split(statement)
+        if not body or not _takes(f"{head}\n    0"):
+            return False
+        for inner in body:
+            if not _takes(f"def f():\n    {inner}"):
+                return False
+    return True
+
+
+def _takes(statement: str) -> bool:
+    if statement in _shapes:
+        return True
+    if refusal(statement, "") is not None:
+        return False
+    if len(_shapes) >= _MOST_SHAPES:
+        _shapes.clear()
+    _shapes.add(statement)
+    return True
+
+
+def _shape(text: str) -> str | None:
+    """A text without its docstrings and comment lines, literals empty; None where in doubt."""
+    body = text
+    if text.startswith('"""'):
+        end = text.find('"""', 3)
+        if end < 0 or "\\" in text[:end] or "\0" in text[:end]:
+            return None
+        body = text[end + 3 :]
+        if not body.startswith("\n"):
+            return None
     for word in _DOUBTFUL:
         if word in body:
-            return False
+            return None
+    if "#" in body:
+        body = _COMMENT_LINE.sub("", body)
+    if '"""' in body:
+        body = _DOCSTRING.sub("    ''", body)
+        if '"""' in body:
+            return None
     if "__future__" in body and not (body.count("__future__") == 1 and _FUTURE.match(body)):
-        return False
-    return _nests_little(body)
-
-
-def _nests_little(body: str) -> bool:
-    managers = body.count("with")
-    if managers and managers != len(_WITH.findall(body)):
-        return False  # `with a, b, c:` nests as deep as three of them
-    few = managers + body.count("for") + body.count("while") <= _BLOCKS
-    return few or not _DEEP.search(body)
-
-
-def _may_repeat(body: str) -> bool:
-    """Whether a call may be given the same keyword twice."""
-    code = _LITERAL.sub("'", body)
-    if '"' in code or _PREFIXED.search(code):
-        return True  # an f-string has code inside
-    pieces = iter(_SIGN.split(_WITHOUT_KEYWORDS.sub("", code)))
-    before = next(pieces)
-    call: set[str] = set()
-    calls = [call]
-    for sign in pieces:
-        if sign == "(":
-            call = set()
-            calls.append(call)
-        elif sign == ")":
-            calls.pop()
-            if not calls:
-                return True
-            call = calls[-1]
-        elif len(calls) > 1:
-            name = before.rpartition(",")[2].strip(" \t\n'")  # comments may stand before it
-            if name in call:
-                return True
-            call.add(name)
-        before = next(pieces)
-    return False
-
-
-def _has_plain_functions(body: str) -> bool:
-    """Whether no function has parameters: two of them could have the same name."""
-    return body.count("def ") == len(_FUNCTION.findall(body))
+        return None
+    shape = _LITERAL.sub(_EMPTY, body)
+    return None if _PREFIXED.search(shape) else shape

@@ -17,22 +17,19 @@ from orchctl.chain.lint.subject import Script, Subject
 from orchctl.chain.lint.things import Local
 
 
-def lint_file(
-    path: Path, text: str, revision: str | None, tree: ast.Module | None = None
-) -> FileLint:
+def lint_file(path: Path, text: str, revision: str | None) -> FileLint:
     """Hold one file against the lint rules.
 
     Args:
         path: The file; only named.
         text: Its text, which Python can compile.
         revision: Its id.
-        tree: Its syntax, where that is known already.
 
     Returns:
         What it shows; nothing for code nested so deeply that Python cannot follow it either.
     """
     try:
-        subject = _read(path, text, revision, tree or ast.parse(text))
+        subject = _read(path, text, revision)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return FileLint(revision=revision)
     kinds = {act.kind for script in subject.scripts for act in script.acts}
@@ -51,7 +48,8 @@ def lint_file(
     )
 
 
-def _read(path: Path, text: str, revision: str | None, tree: ast.Module) -> Subject:
+def _read(path: Path, text: str, revision: str | None) -> Subject:
+    tree = ast.parse(text)
     reader = Reader(STATEMENTS, EXPRESSIONS)
     reader.run(tree.body)
     upgrade, downgrade = (_script(reader, name) for name in ("upgrade", "downgrade"))
