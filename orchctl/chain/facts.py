@@ -7,12 +7,14 @@ tests/unit/chain/test_against_alembic.py tries it again.
 from __future__ import annotations
 
 import ast
+import bisect
+import functools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from orchctl.chain.source import Source, lines_of
 from orchctl.chain.tokens import Severity, Token
-from orchctl.chain.values import Computed, Constant, Series, Value
+from orchctl.chain.values import Computed, Constant, Series, Value, items_of
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 
@@ -124,7 +126,7 @@ def _items(name: str, value: Constant | Series) -> tuple[Value, ...]:
     """The values that Alembic sees: `None` and an empty sequence are nothing at all."""
     if isinstance(value, Series):
         lone_none = len(value.items) == 1 and _is_none(value.items[0])
-        return () if lone_none else value.items
+        return () if lone_none else items_of(value)
     if name == "revision":
         return (value,)
     empty = value.value is None or (not value.value and name == "depends_on")
@@ -201,7 +203,10 @@ def _shown(value: Value) -> str:
         return "something computed"
     if value.value == "":
         return "an empty string"
-    text = repr(value.value)
+    try:
+        text = repr(value.value)
+    except ValueError:
+        return "an integer of thousands of digits"
     return text if len(text) <= 40 else text[:39] + "…"
 
 
@@ -226,5 +231,16 @@ def _column(source: Source, line: int, offset: int) -> int:
     """The column, from 1, of a byte offset: ast counts the bytes of UTF-8, people characters."""
     if source.text.isascii():
         return offset + 1
-    text = lines_of(source.text, line)[line - 1]
-    return len(text.encode()[:offset].decode("utf-8", "ignore")) + 1
+    return offset - bisect.bisect_left(_inner_bytes(source.text, line), offset) + 1
+
+
+@functools.lru_cache(maxsize=4)
+def _inner_bytes(text: str, line: int) -> list[int]:
+    """Where a line's UTF-8 has bytes that begin no character; ids and labels share few lines."""
+    data = _lines(text)[line - 1].encode("utf-8", "surrogatepass")
+    return [place for place, byte in enumerate(data) if byte & 0xC0 == 0x80]
+
+
+@functools.lru_cache(maxsize=1)
+def _lines(text: str) -> list[str]:
+    return lines_of(text)

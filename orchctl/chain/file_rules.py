@@ -8,7 +8,7 @@ from typing import Any
 from orchctl.chain.checked import CheckedChain
 from orchctl.chain.findings import Finding, Replacement
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
-from orchctl.chain.suggest import from_header, header_ids, likely_id
+from orchctl.chain.suggest import MOST_LIKELY, from_header, header_ids, likely_id
 from orchctl.chain.tokens import Severity
 
 
@@ -33,41 +33,46 @@ def missing_parents(chain: CheckedChain) -> Iterator[Finding]:
     """C06: no revision has the id that is named as a parent."""
     # Files that could not be read may hold what is missed, as long as there are enough of them.
     severity: Severity = "warning" if len(chain.missing) <= len(chain.unread) else "error"
-    missing = set(chain.missing)
+    missing, count = set(chain.missing), 0
     for file in chain.files:
         for index, parent in enumerate(file.down_revisions):
             if parent in missing:
-                yield _missing_parent(chain, file, index, severity)
+                instead = _parent_instead(chain, file, parent) if count < MOST_LIKELY else None
+                yield _missing_parent(chain, file, index, severity, instead)
+                count += 1
 
 
 def _missing_parent(
-    chain: CheckedChain, file: RevisionFile, index: int, severity: Severity
+    chain: CheckedChain, file: RevisionFile, index: int, severity: Severity, instead: str | None
 ) -> Finding:
     parent = file.down_revisions[index]
     message = f"The parent {parent!r} does not exist"
     if severity == "warning":
-        names = ", ".join(other.path.name for other in chain.unread)
+        names = ", ".join(other.path.name for other in chain.unread[:MOST_LIKELY])
+        names += ", …" if len(chain.unread) > MOST_LIKELY else ""
         message += f", unless it is what {names} holds, which could not be read"
     return Finding(
         "C06",
         severity,
         message,
-        suggestion=_parent_instead(chain, file, parent),
+        suggestion=instead or _back(parent),
         alembic=f"KeyError: {parent!r}",
         missing=parent,
         **at(file, "down_revision", index),
     )
 
 
-def _parent_instead(chain: CheckedChain, file: RevisionFile, parent: str) -> str:
+def _parent_instead(chain: CheckedChain, file: RevisionFile, parent: str) -> str | None:
     graph = chain.graph
     if parent in graph.labels:
         return graph.labels[parent]
     ids = graph.revisions
     later = graph.descendants([file.revision]) if file.revision else set()
     likely = from_header(file, ids) or likely_id(parent, ids, avoid=later)
-    if likely is not None and likely not in later:
-        return likely
+    return None if likely in later else likely
+
+
+def _back(parent: str) -> str:
     return (
         f"Bring the file of {parent} back "
         f"(git log --diff-filter=D --name-only -- '*{parent}*'), or name another parent"

@@ -19,6 +19,8 @@ from orchctl.chain.revision_file import RevisionFile
 # Said by position or by later versions only; none of it changes what the code does.
 _PASSED_OVER = frozenset(("ctx", "kind", "type_comment", "type_ignores", "type_params"))
 
+_LONG = 10**1000
+
 
 def fingerprint(file: RevisionFile, text: str) -> str | None:
     """The hash of one revision file; None when Python cannot parse it.
@@ -73,6 +75,9 @@ def _written(root: ast.AST) -> Iterator[str]:
                     todo += [value, f" {name}="]
         elif isinstance(node, list):
             todo += ["]", *reversed(node), "["]
+        elif type(node) is int:
+            # In hexadecimal: there Python has no limit of digits.
+            yield f"int:{node!r}" if abs(node) < _LONG else f"int:{node:#x}"
         else:
             yield f"{type(node).__name__}:{node!r}"
 

@@ -223,10 +223,13 @@ class Graph:
         for id_, dependencies in self._dependencies.items():
             if dependencies:
                 own = dict.fromkeys(dependencies)
-                for ancestor in self._walk_down(id_):
+                # Only what others depend on too can an ancestor depend on.
+                doubtful = {one for one in own if len(self._dependents[one]) > 1}
+                for ancestor in self._walk_down(id_) if doubtful else ():
                     for dependency in self._dependencies[ancestor]:
                         own.pop(dependency, None)
-                    if not own:
+                        doubtful.discard(dependency)
+                    if not doubtful:
                         break
                 steps[id_] = tuple(dict.fromkeys((*self._parents[id_], *own)))
         return steps

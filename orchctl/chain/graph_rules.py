@@ -9,7 +9,7 @@ from orchctl.chain.file_rules import at
 from orchctl.chain.findings import Finding
 from orchctl.chain.graph import Graph
 from orchctl.chain.loops import postorder
-from orchctl.chain.suggest import from_header, likely_id
+from orchctl.chain.suggest import MOST_LIKELY, from_header, likely_id
 from orchctl.chain.tokens import Severity
 
 _SHOWN = 10
@@ -33,6 +33,7 @@ def duplicate_ids(chain: CheckedChain) -> Iterator[Finding]:
 def loops(chain: CheckedChain) -> Iterator[Finding]:
     """C03: following the parents leads back to the start."""
     graph = chain.graph
+    said = _said_about_loops(graph) if graph.cycles else ""
     for cycle in graph.cycles:
         file = graph.revisions[cycle[0]]
         following = cycle[1 % len(cycle)]
@@ -46,7 +47,7 @@ def loops(chain: CheckedChain) -> Iterator[Finding]:
             "error",
             message,
             suggestion=_way_out(graph, cycle),
-            alembic=_said_about_loops(graph, cycle),
+            alembic=f"Self-loop is detected in revisions ({cycle[0]})" if len(cycle) == 1 else said,
             **at(file, "down_revision", names.index(following)),
         )
 
@@ -59,10 +60,8 @@ def _way_out(graph: Graph, cycle: Sequence[str]) -> str:
     return "Let one of them follow a revision outside the loop, or none (down_revision = None)"
 
 
-def _said_about_loops(graph: Graph, cycle: Sequence[str]) -> str:
+def _said_about_loops(graph: Graph) -> str:
     """What `RevisionMap._detect_cycles` makes of it; a loop with a way in and out passes it."""
-    if len(cycle) == 1:
-        return f"Self-loop is detected in revisions ({cycle[0]})"
     if not graph.heads or not graph.bases:
         return f"Cycle is detected in revisions ({_listed(list(graph.revisions))})"
     below = graph.ancestors(graph.heads, dependencies=False)
@@ -127,8 +126,9 @@ def several_bases(chain: CheckedChain) -> Iterator[Finding]:
         return
     # With a label each, they are meant.
     meant = all(graph.revisions[base].branch_labels for base in graph.bases)
-    # The odd one out is the one on which the least is built.
-    odd = min(reversed(graph.bases), key=lambda base: len(graph.descendants([base])))
+    # The odd one out is the one on which the least is built; nobody means one of very many.
+    few = graph.bases[-_SHOWN:]
+    odd = min(reversed(few), key=lambda base: len(graph.descendants([base])))
     file = graph.revisions[odd]
     right = from_header(file, graph.revisions)
     suggestion = "If that is meant, give each base a branch label"
@@ -148,6 +148,7 @@ def dependencies(chain: CheckedChain) -> Iterator[Finding]:
     """C09: depends_on names nothing, or something that depends on it in turn."""
     yield from _unknown_dependencies(chain)
     graph = chain.graph
+    said = _said_about_dependencies(graph) if graph.dependency_cycles else ""
     for cycle in graph.dependency_cycles:
         file = graph.revisions[cycle[0]]
         following = cycle[1 % len(cycle)]
@@ -161,7 +162,9 @@ def dependencies(chain: CheckedChain) -> Iterator[Finding]:
             "error",
             message,
             suggestion="Remove this depends_on: what it names can only run afterwards",
-            alembic=_said_about_dependencies(graph, cycle),
+            alembic=f"Dependency self-loop is detected in revisions ({cycle[0]})"
+            if len(cycle) == 1
+            else said,
             **at(file, "depends_on", targets.index(following)),
         )
 
@@ -172,21 +175,22 @@ def _unknown_dependencies(chain: CheckedChain) -> Iterator[Finding]:
     names = [*graph.revisions, *graph.labels]
     # A file whose id is not known may be the one that is meant.
     severity: Severity = "warning" if chain.unread else "error"
-    for id_, name in graph.missing_dependencies:
+    for count, (id_, name) in enumerate(graph.missing_dependencies):
         file = graph.revisions[id_]
+        likely = stems.get(name)
+        if likely is None and count < MOST_LIKELY:
+            likely = likely_id(name, names, avoid=[id_])
         yield Finding(
             "C09",
             severity,
             f"depends_on names {name!r}, which is neither a revision nor a branch label",
-            suggestion=stems.get(name) or likely_id(name, names, avoid=[id_]),
+            suggestion=likely,
             alembic=f"KeyError: {name!r}",
             **at(file, "depends_on", file.depends_on.index(name)),
         )
 
 
-def _said_about_dependencies(graph: Graph, cycle: Sequence[str]) -> str:
-    if len(cycle) == 1:
-        return f"Dependency self-loop is detected in revisions ({cycle[0]})"
+def _said_about_dependencies(graph: Graph) -> str:
     free = [id_ for id_ in graph.bases if not graph.revisions[id_].depends_on]
     if not graph.effective_heads or not free:
         return f"Dependency cycle is detected in revisions ({_listed(list(graph.revisions))})"

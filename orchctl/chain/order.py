@@ -40,7 +40,7 @@ def newest_first(
         tip = tips[current]
         if waiting[tip]:
             if tip not in above:
-                above[tip] = _above(tip, followers)
+                above[tip] = _above(tip, followers, todo)
             blocking = next((place for place, one in enumerate(tips) if one in above[tip]), None)
             if blocking is None:
                 return order
@@ -72,13 +72,13 @@ def _followers(ids: Collection[str], steps: Steps) -> dict[str, list[str]]:
     return followers
 
 
-def _above(id_: str, followers: Mapping[str, Iterable[str]]) -> set[str]:
-    """What stands above a revision."""
+def _above(id_: str, followers: Mapping[str, Iterable[str]], todo: Collection[str]) -> set[str]:
+    """What stands above a revision and is still to come; nothing of that stands above the rest."""
     above: set[str] = set()
     stack = list(followers[id_])
     while stack:
         other = stack.pop()
-        if other not in above:
+        if other in todo and other not in above:
             above.add(other)
             stack.extend(followers[other])
     return above

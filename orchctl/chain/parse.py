@@ -165,10 +165,13 @@ def _loose_assignments(text: str) -> Iterator[ast.stmt]:
     A name that is assigned twice is left out: in a file with conflict markers either may be meant.
     """
     found: dict[str, list[ast.stmt]] = {}
+    line, counted = 0, 0
     for match in _ASSIGNMENT.finditer(text):
+        line += len(lines_of(text[counted : match.start()])) - 1
+        counted = match.start()
         tree = tree_of(match[0])
         for statement in tree.body if tree else ():
-            ast.increment_lineno(statement, len(lines_of(text[: match.start()])) - 1)
+            ast.increment_lineno(statement, line)
             found.setdefault(match[0].partition("=")[0].partition(":")[0].strip(), []).append(
                 statement
             )

@@ -11,6 +11,10 @@ _IDS = re.compile(r"[^\s,()\[\]'\"]+")
 # What people and templates write for "no parent".
 _NOTHING = frozenset(("none", "base", "<base>", "-"))
 
+# So many wrong names get the nearest right one: looking through all ids takes its time, and where
+# more are wrong, something else is.
+MOST_LIKELY = 20
+
 
 def header_ids(text: str) -> tuple[str, ...]:
     """The ids of a docstring's `Revises:` line; empty for a base."""

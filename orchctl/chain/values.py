@@ -2,7 +2,8 @@
 
 A small abstract interpreter: constants, tuples and lists of them, concatenation, f-strings of
 constants, names assigned from either, the last assignment winning, `if` and `try` on both paths.
-Whatever needs more than that is `Computed`: said to be unknown, never guessed.
+Whatever needs more than that is `Computed`: said to be unknown, never guessed. So is what a few
+lines blow up (`a = (a, a)`, sixty times): no file takes more than its own size asks for.
 """
 
 from __future__ import annotations
@@ -29,10 +30,19 @@ class Constant(NamedTuple):
 
 
 class Series(NamedTuple):
-    """A tuple, list or set of values."""
+    """A tuple, list or set of values.
+
+    Attributes:
+        items: The values.
+        node: The expression that holds it.
+        direct: Whether it is this assignment's own; `items` of another one's are taken as shared.
+        nested: Whether there are series among the items; none of those is nested in turn.
+    """
 
     items: tuple[Value, ...]
     node: ast.expr
+    direct: bool = True
+    nested: bool = False
 
 
 class Computed(NamedTuple):
@@ -42,6 +52,9 @@ class Computed(NamedTuple):
 
 
 Value = Constant | Series | Computed
+
+# What is put together from other names: no real id, label or list of them comes near.
+_MOST_ITEMS, _MOST_CHARACTERS = 10_000, 100_000
 
 
 def module_values(body: Sequence[ast.stmt]) -> dict[str, Value]:
@@ -93,25 +106,36 @@ def _bind(target: ast.expr, value: Value, scope: dict[str, Value]) -> None:
         _bind(target.value, Computed(target), scope)
     elif isinstance(target, ast.Tuple | ast.List):
         matching = isinstance(value, Series) and len(value.items) == len(target.elts)
-        items = value.items if isinstance(value, Series) and matching else ()
+        items = items_of(value) if isinstance(value, Series) and matching else ()
         for index, element in enumerate(target.elts):
             _bind(element, items[index] if items else Computed(target), scope)
 
 
 def _condition(statement: ast.If, scope: dict[str, Value]) -> None:
-    truth = _truth(statement.test, scope)
-    if truth is not None:
-        _run(statement.body if truth else statement.orelse, scope)
-        return
-    _run_either(scope, statement, statement.body, statement.orelse)
+    # A chain of elif nests as deep as it is long: a loop, not a recursion.
+    bodies: list[Sequence[ast.stmt]] = []
+    rest: Sequence[ast.stmt] = [statement]
+    while len(rest) == 1 and isinstance(branch := rest[0], ast.If):
+        truth = _truth(branch.test, scope)
+        if truth is not False:
+            bodies.append(branch.body)
+        rest = () if truth else branch.orelse
+        if truth:
+            break
+    else:
+        bodies.append(rest)
+    if len(bodies) == 1:
+        _run(bodies[0], scope)
+    else:
+        _run_either(scope, statement, *bodies)
 
 
 def _attempt(statement: ast.Try, scope: dict[str, Value]) -> None:
     body = [*statement.body, *statement.orelse]
     # A handler may start after any part of the body.
-    interrupted = {**scope, **_unsettled(statement.body, statement)}
+    interrupted = _unsettled(statement.body, statement)
     outcomes = [_ran(body, scope)]
-    outcomes += [_ran(handler.body, interrupted) for handler in statement.handlers]
+    outcomes += [_ran(handler.body, scope, interrupted) for handler in statement.handlers]
     _merge(scope, statement, outcomes)
     _run(statement.finalbody, scope)
 
@@ -148,25 +172,49 @@ def _entered(statement: ast.With | ast.AsyncWith, scope: dict[str, Value]) -> No
 
 
 def _run_either(scope: dict[str, Value], origin: ast.stmt, *bodies: Sequence[ast.stmt]) -> None:
-    """Run each body on a copy; what they don't agree on is unknown."""
+    """Run each body as if it were the only one; what they don't agree on is unknown."""
     _merge(scope, origin, [_ran(body, scope) for body in bodies])
 
 
-def _ran(body: Iterable[ast.stmt], scope: Mapping[str, Value]) -> dict[str, Value]:
-    copy = dict(scope)
-    _run(body, copy)
-    return copy
+def _ran(
+    body: Sequence[ast.stmt], scope: dict[str, Value], start: Mapping[str, Value] | None = None
+) -> dict[str, Value | None]:
+    """What a body leaves behind in the names it touches, None for none; the scope stays as it is.
+
+    Only these names are put aside: a copy of the scope for each body would make a long module
+    quadratic.
+    """
+    touched = dict.fromkeys((*(start or ()), *_unsettled(body, ast.Pass())))
+    before = {name: scope[name] for name in touched if name in scope}
+    scope.update(start or {})
+    try:
+        _run(body, scope)
+        return {name: scope.get(name) for name in touched}
+    finally:
+        for name in touched:
+            scope.pop(name, None)
+        scope.update(before)
 
 
 def _merge(
-    scope: dict[str, Value], origin: ast.stmt, outcomes: Sequence[Mapping[str, Value]]
+    scope: dict[str, Value],
+    origin: ast.stmt,
+    outcomes: Sequence[Mapping[str, Value | None]],
 ) -> None:
-    scope.clear()
-    first, *others = outcomes
-    for name in dict.fromkeys(name for outcome in outcomes for name in outcome):
-        value = first.get(name)
-        agreed = value is not None and all(_same(value, other.get(name)) for other in others)
-        scope[name] = value if value is not None and agreed else Computed(origin)
+    found: dict[str, list[Value | None]] = {}
+    for outcome in outcomes:
+        for name, value in outcome.items():
+            found.setdefault(name, []).append(value)
+    for name, values in found.items():
+        if len(values) < len(outcomes):
+            values.append(scope.get(name))
+        first, *others = values
+        if all(value is None for value in values):
+            scope.pop(name, None)
+        elif first is not None and all(_same(first, other) for other in others):
+            scope[name] = first
+        else:
+            scope[name] = Computed(origin)
 
 
 def _defined(
@@ -222,30 +270,43 @@ def _looked_up(node: ast.Name, scope: dict[str, Value]) -> Value:
     return _shared(scope.get(node.id, Computed(node)))
 
 
+def items_of(series: Series) -> tuple[Value, ...]:
+    """The items, as shared where the series is."""
+    return series.items if series.direct else tuple(map(_shared, series.items))
+
+
 def _series(node: ast.Tuple | ast.List | ast.Set, scope: dict[str, Value]) -> Value:
     items: list[Value] = []
     for element in node.elts:
         if isinstance(element, ast.Starred):
             inner = _fold(element.value, scope)
-            if not isinstance(inner, Series):
+            if not isinstance(inner, Series) or len(items) + len(inner.items) > _MOST_ITEMS:
                 return Computed(node)
-            items.extend(inner.items)
+            items.extend(items_of(inner))
         else:
             items.append(_fold(element, scope))
-    return Series(tuple(items), node)
+    inside = [item for item in items if isinstance(item, Series)]
+    if any(item.nested for item in inside):
+        return Computed(node)
+    return Series(tuple(items), node, nested=bool(inside))
 
 
 def _joined(node: ast.JoinedStr, scope: dict[str, Value]) -> Value:
-    pieces = []
+    pieces: list[str] = []
     for part in node.values:
         if isinstance(part, ast.FormattedValue):
             value = _fold(part.value, scope)
             plain = part.format_spec is None and part.conversion == -1
             if not plain or not isinstance(value, Constant):
                 return Computed(node)
-            pieces.append(str(value.value))
+            try:
+                pieces.append(str(value.value))
+            except ValueError:  # an integer of thousands of digits
+                return Computed(node)
         elif isinstance(part, ast.Constant):
             pieces.append(str(part.value))
+    if len(pieces) > 1 and sum(map(len, pieces)) > _MOST_CHARACTERS:
+        return Computed(node)
     return Constant("".join(pieces), node, direct=False)
 
 
@@ -261,15 +322,21 @@ def _sum(node: ast.BinOp, scope: dict[str, Value]) -> Value:
     total = _fold(left, scope)
     for term in reversed(terms):
         total = _added(total, _fold(term, scope), node)
+        if isinstance(total, Computed):
+            return total
     return total
 
 
 def _added(left: Value, right: Value, node: ast.expr) -> Value:
     if isinstance(left, Series) and isinstance(right, Series):
-        return Series(left.items + right.items, node)
-    if isinstance(left, Constant) and isinstance(right, Constant):
+        if len(left.items) + len(right.items) <= _MOST_ITEMS:
+            nested = left.nested or right.nested
+            return Series(items_of(left) + items_of(right), node, nested=nested)
+    elif isinstance(left, Constant) and isinstance(right, Constant):
         first, second = left.value, right.value
-        if isinstance(first, str) and isinstance(second, str):
+        if not isinstance(first, str) or not isinstance(second, str):
+            return Computed(node)
+        if len(first) + len(second) <= _MOST_CHARACTERS:
             return Constant(first + second, node, direct=False)
     return Computed(node)
 
@@ -316,26 +383,38 @@ def _truth(test: ast.expr, scope: dict[str, Value]) -> bool | None:
     value = _fold(test, scope)
     if isinstance(value, Constant):
         return bool(value.value)
-    if isinstance(test, ast.Compare) and ast.unparse(test) == "__name__ == '__main__'":
+    if isinstance(test, ast.Compare) and _asks_for_main(test):
         return False
     # At run time typing.TYPE_CHECKING is False.
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
     return False if name == "TYPE_CHECKING" else None
 
 
+def _asks_for_main(test: ast.Compare) -> bool:
+    """Whether it is `__name__ == "__main__"`."""
+    name, others = test.left, test.comparators
+    return (
+        isinstance(name, ast.Name)
+        and name.id == "__name__"
+        and len(others) == 1
+        and isinstance(test.ops[0], ast.Eq)
+        and isinstance(others[0], ast.Constant)
+        and others[0].value == "__main__"
+    )
+
+
 def _same(first: Value, second: Value | None) -> bool:
     if isinstance(first, Constant) and isinstance(second, Constant):
         return type(first.value) is type(second.value) and first.value == second.value
     if isinstance(first, Series) and isinstance(second, Series):
-        pairs = zip(first.items, second.items, strict=False)
-        return len(first.items) == len(second.items) and all(_same(a, b) for a, b in pairs)
+        if first.items is second.items or len(first.items) != len(second.items):
+            return first.items is second.items
+        return all(map(_same, first.items, second.items))
     # The same import or function on both paths is one and the same thing.
     return isinstance(first, Computed) and first is second
 
 
 def _shared(value: Value) -> Value:
-    if isinstance(value, Constant):
-        return Constant(value.value, value.node, direct=False)
-    if isinstance(value, Series):
-        return Series(tuple(_shared(item) for item in value.items), value.node)
+    if isinstance(value, Constant | Series) and value.direct:
+        return value._replace(direct=False)
     return value
