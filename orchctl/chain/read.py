@@ -110,7 +110,9 @@ def _unlistable(folder: str, error: OSError) -> ConfigurationError:
 def _listed(folder: str, sourceless: bool) -> list[tuple[str, bool]]:
     try:
         with os.scandir(folder) as entries:
-            found = sorted((item.name, item.is_symlink()) for item in entries if not item.is_dir())
+            found = sorted(
+                (item.name, item.is_symlink()) for item in entries if not _leads_on(item)
+            )
     except OSError as error:
         raise _unlistable(folder, error) from error
     cache = os.path.join(folder, "__pycache__")  # noqa: PTH118
@@ -123,6 +125,13 @@ def _listed(folder: str, sourceless: bool) -> list[tuple[str, bool]]:
             if name.partition(".")[0] not in names
         ]
     return found
+
+
+def _leads_on(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself is a file that cannot be read
+        return False
 
 
 def _has_source(path: str) -> bool:

@@ -77,13 +77,16 @@ _ATTRIBUTES: dict[tuple[object, str], Thing] = {
     (Session, "bind"): Bind(own=True),
 }
 
+# `a = a + a`, sixty times, is one that no memory holds.
+_MOST_ITEMS = 10_000
+
 
 def _sequence(reader: Reader, node: ast.Tuple | ast.List | ast.Set) -> Thing:
     items: list[Thing] = []
     for element in node.elts:
         if isinstance(element, ast.Starred):
             inner = reader.evaluate(element.value)
-            if type(inner) is not tuple:
+            if type(inner) is not tuple or len(items) + len(inner) > _MOST_ITEMS:
                 return UNKNOWN
             items += inner
         else:
@@ -120,7 +123,7 @@ def _binary(reader: Reader, node: ast.BinOp) -> Thing:
     left, right = reader.evaluate(node.left), reader.evaluate(node.right)
     if isinstance(node.op, ast.Add):
         if type(left) is tuple and type(right) is tuple:
-            return left + right
+            return left + right if len(left) + len(right) <= _MOST_ITEMS else UNKNOWN
         if isinstance(left, str) or isinstance(right, str):
             return rough(written(left) + written(right))
     if isinstance(node.op, ast.Mod) and isinstance(left, str):
