@@ -8,6 +8,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -26,6 +28,9 @@ from orchctl.chain.rules import verify
 from orchctl.chain.selection import Selection
 from orchctl.chain.source import decode
 from tests.support.chains import Link
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 pytestmark = pytest.mark.timeout(120)
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -193,7 +198,7 @@ def steps(links: list[Link]) -> int:
     files = [link.file for link in links]
     count = 0
 
-    def trace(frame: object, event: str, _arg: object) -> object:
+    def trace(_frame: FrameType, event: str, _arg: object) -> TraceFunction:
         nonlocal count
         count += event == "line"
         return trace
@@ -240,7 +245,7 @@ def test_links_pipes_and_names(tmp_path: Path) -> None:
     report = look(tmp_path, recursive=True)
     assert report.revisions == ("a1",)
     broken = {one.path.name for one in report.findings if one.rule == "C07" and one.path}
-    assert broken == {"loop.py", "gone.py", "pipe.py", os.fsdecode(b"\xff\xfe.py")}
+    assert broken == {"loop.py", "nowhere.py", "pipe.py", os.fsdecode(b"\xff\xfe.py")}
 
 
 def test_files_that_vanish_while_they_are_read(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -207,6 +209,110 @@ def test_c12_a_header_that_says_something_else(data: st.DataObject, links: list[
     assert (finding.rule, finding.severity) == ("C12", "note")
     assert finding.line == (4 if name == "Revises" else 3)
     assert report.ok
+
+
+@EXAMPLES
+@given(st.data(), lines())
+def test_c10_a_label_twice(data: st.DataObject, links: list[Link]) -> None:
+    first, second = data.draw(
+        st.lists(st.integers(0, len(links) - 1), min_size=2, max_size=2, unique=True)
+    )
+    label = data.draw(st.sampled_from(["branch", links[first].id]))
+    links[first] = replace(links[first], labels=("branch",))
+    links[second] = replace(links[second], labels=(label,))
+    finding = only(check(links))
+    assert (finding.rule, finding.severity) == ("C10", "error")
+    assert label in finding.message
+
+
+def renamed(links: list[Link], old: str, new: str) -> list[Link]:
+    return [
+        replace(
+            link,
+            id=new if link.id == old else link.id,
+            parents=tuple(new if parent == old else parent for parent in link.parents),
+        )
+        for link in links
+    ]
+
+
+@EXAMPLES
+@given(st.data(), lines(), st.sampled_from("@-+:"))
+def test_c11_a_forbidden_character(data: st.DataObject, links: list[Link], sign: str) -> None:
+    old = links[pick(data, links, child=False)].id
+    place = data.draw(st.integers(1, len(old)))
+    finding = only(check(renamed(links, old, old[:place] + sign + old[place:])))
+    assert (finding.rule, finding.severity) == ("C11", "error")
+    assert repr(sign) in finding.message
+
+
+@EXAMPLES
+@given(st.data(), lines())
+def test_c11_two_ids_that_nearly_are_one(data: st.DataObject, links: list[Link]) -> None:
+    first, second = data.draw(
+        st.lists(st.sampled_from([one.id for one in links]), min_size=2, max_size=2, unique=True)
+    )
+    links = renamed(renamed(links, first, "abcdef"), second, "abcDEF")
+    finding = only(check(links))
+    assert (finding.rule, finding.severity) == ("C11", "warning")
+
+
+def test_c14_no_file_at_all(tmp_path: Path) -> None:
+    finding = only(verify([], [tmp_path]))
+    assert (finding.rule, finding.severity) == ("C14", "warning")
+
+
+@EXAMPLES
+@given(st.data(), lines(), st.integers(1, 4000))
+def test_c17_a_date_before_the_parents(data: st.DataObject, links: list[Link], days: int) -> None:
+    top = max(link.id for link in links)
+    index = next(place for place, link in enumerate(links) if link.id == top)
+    files = files_of(links)
+    date = datetime(2024, 1, 2, 3, 4, 5) - timedelta(days=days)
+    text = re.sub("Create Date: .*", f"Create Date: {date.isoformat(' ')}", links[index].text)
+    files[index] = parse(files[index].path, text.encode())
+    finding = only(verify(files))
+    assert (finding.rule, finding.severity, finding.revision) == ("C17", "note", top)
+    assert finding.line == 5
+
+
+@EXAMPLES
+@given(st.data(), lines())
+def test_c18_a_merge_with_an_ancestor(data: st.DataObject, links: list[Link]) -> None:
+    index = pick(data, links)
+    (parent,) = links[index].parents
+    older = data.draw(st.sampled_from([one.id for one in links if one.id <= parent]))
+    pair = data.draw(st.permutations([parent, older]))
+    links[index] = replace(links[index], parents=tuple(pair))
+    finding = only(check(links))
+    assert (finding.rule, finding.severity, finding.revision) == (
+        "C18",
+        "warning",
+        links[index].id,
+    )
+    assert repr(older) in finding.message
+    assert finding.suggestion == f"down_revision = {parent!r}"
+
+
+@EXAMPLES
+@given(st.data(), lines(), st.sampled_from(["head", "heads", "base", "a b", "x" * 33]))
+def test_c19_an_id_that_is_no_name(data: st.DataObject, links: list[Link], new: str) -> None:
+    old = links[pick(data, links, child=False)].id
+    found = {one.rule for one in check(renamed(links, old, new)).findings}
+    # The docstring's list of ids is read by words, where "base" is no parent.
+    assert found - ({"C12"} if new in ("a b", "base") else set()) == {"C19"}
+
+
+def test_c04_labels_that_are_computed_are_labels() -> None:
+    text = "branch_labels = names.LEFT\n"
+    files = [
+        parse(Path("/v/a.py"), b"revision = 'a'\ndown_revision = None\n"),
+        parse(Path("/v/b.py"), f"revision = 'b'\ndown_revision = 'a'\n{text}".encode()),
+        parse(Path("/v/c.py"), f"revision = 'c'\ndown_revision = 'a'\n{text}".encode()),
+    ]
+    assert sorted(rules_of(verify(files), "warning")) == ["C04", "C08", "C08"]
+    assert verify(files).ok
+    assert not verify([*files, parse(Path("/v/d.py"), b"revision='d'\ndown_revision='a'\n")]).ok
 
 
 # -- particular cases ------------------------------------------------------------------------
