@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import large, page, snapshot, startup, upgrade
+from benchmarks import large, page, snapshot, startup, upgrade, verify_chain
 from benchmarks.figures import HEADERS, Options, Report
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "upgrade": upgrade.run,
     "snapshot": snapshot.run,
     "large": large.run,
+    "verify": verify_chain.run,
 }
 
 

@@ -119,8 +119,28 @@ class Peak:
         return (self.case, f"{self.megabytes:.0f} MB", "", "", f"≤ {self.bound:g} MB")
 
 
+@dataclass(frozen=True)
+class Memory:
+    """The most memory that either side took, in MB; ours must be below theirs."""
+
+    case: str
+    ours: float
+    against: str
+    theirs: float
+
+    @property
+    def holds(self) -> bool:
+        return self.ours < self.theirs
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        theirs = f"{self.against}: {self.theirs:.0f} MB"
+        return (self.case, f"{self.ours:.0f} MB", theirs, f"{self.ours / self.theirs:.2f}", "< 1")
+
+
 HEADERS = ("case", "orchctl", "against", "ratio", "bound")
-Figure = Ratio | Count | Peak
+Figure = Ratio | Count | Peak | Memory
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Whether Python takes a file: asked of Python once for every statement of the same shape.
 
-Most statements of a chain have been in it before but for the texts in quotes. What stands between
+Most statements of a chain have been in it before but for the texts in quotes; of a `create_table`,
+most lines. What stands between
 simple quotes is nothing that Python could refuse; so a statement is taken when its shape is, and a
 file is taken when all of its statements are, each by itself: what Python refuses only about two of
 them together (`global`, a late `from __future__`) makes it compile the file whole. So does whatever
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Literal
 
 # Wrong code; a null byte (a ValueError up to 3.11.3); too deep for the parser's own stack (a
 # MemoryError) or for the compiler's.
@@ -28,6 +30,8 @@ _EMPTY = "'' "
 _PREFIXED = re.compile(r"\w''")
 _OUTER = re.compile(r"\n(?=[^\s)\]}])")
 _INNER = re.compile(r"\n    (?=[^\s)\]}])")
+_ARGUMENT = re.compile(r"\n        (?=[^\s)\]}])")
+_CALL = re.compile(r"\w+\.[\w.]+\(")
 _MOST_SHAPES = 5000
 # What Python has taken.
 _shapes: set[str] = set()
@@ -73,19 +77,40 @@ def surely_compiles(text: str) -> bool:
         if not body or not _takes(f"{head}\n    0"):
             return False
         for inner in body:
-            if not _takes(f"def f():\n    {inner}"):
+            if not _takes_inner(inner.rstrip()):
                 return False
     return True
 
 
-def _takes(statement: str) -> bool:
-    if statement in _shapes:
+def _takes_inner(statement: str) -> bool:
+    """Whether a function may hold a statement: a call with a line for each argument, or any."""
+    head, *arguments = _ARGUMENT.split(statement)
+    # In a call, unlike in a list, `yield` needs brackets of its own.
+    if arguments and _CALL.fullmatch(head) and "yield" not in statement:
+        last = arguments[-1].removesuffix("\n    )")
+        if last != arguments[-1] and all(map(_is_argument, (*arguments[:-1], last))):
+            return _takes(f"def f():\n    {head})")
+    return _takes(f"def f():\n    {statement}")
+
+
+def _is_argument(line: str) -> bool:
+    """Whether a line is an argument without a keyword, or several, with a comma behind it."""
+    if not line.endswith(",") or "#" in line:
+        return False
+    # Within brackets of both kinds: so it closes none that it has not opened.
+    return _takes(f"[{line}]", "eval") and _takes(f"({line})", "eval")
+
+
+def _takes(code: str, mode: Literal["exec", "eval"] = "exec") -> bool:
+    if code in _shapes:
         return True
-    if refusal(statement, "") is not None:
+    try:
+        compile(code, "", mode, dont_inherit=True)
+    except REFUSALS:
         return False
     if len(_shapes) >= _MOST_SHAPES:
         _shapes.clear()
-    _shapes.add(statement)
+    _shapes.add(code)
     return True
 
 
