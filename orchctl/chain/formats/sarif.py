@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def _result(
 ) -> dict[str, Any]:
     shown = shown_path(finding.path or place, folder)
     relative = not Path(shown).is_absolute()
-    artifact = {"uri": quote(shown) if relative else Path(shown).as_uri()}
+    artifact = {"uri": quote(os.fsencode(shown)) if relative else Path(shown).as_uri()}
     if relative:
         artifact["uriBaseId"] = "SRCROOT"
     region = {"startLine": finding.line or 1, "startColumn": finding.column or 1}

@@ -9,14 +9,22 @@ from orchctl.chain.lint.things import GAP, Rough, Thing
 
 _FIELD = re.compile(r"\{\{|\}\}|\{([\w]*)\}|\{[^{}]*\}")
 
+# A text that is added to itself sixty times fits no memory.
+_LONGEST = 100_000
+
 
 def written(thing: Thing) -> str:
     """How a value looks inside a text; a gap when it is unknown."""
-    return str(thing) if type(thing) in (str, int, Rough) else GAP
+    try:
+        return str(thing) if type(thing) in (str, int, Rough) else GAP
+    except ValueError:  # an integer of thousands of digits
+        return GAP
 
 
 def rough(text: str) -> str:
-    """A text, as a Rough one when parts are missing."""
+    """A text, as a Rough one when parts are missing; the end of a very long one is."""
+    if len(text) > _LONGEST:
+        return Rough(text[:_LONGEST] + GAP)
     return Rough(text) if GAP in text else text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ ODD = {
     "an integer": HEAD + f"x = {LONG}\n" + BODY,
     "an integer as id": f"revision = {LONG}\ndown_revision = {LONG}\n" + BODY,
     "an integer in an f-string": f"revision = f'{{{LONG}}}'\ndown_revision = None\n" + BODY,
+    "an integer in SQL": HEAD + f"def upgrade():\n    op.execute(f'{{{LONG}}}' + str({LONG}))\n",
     "an integer compared": HEAD + f"if x == {LONG}: pass\n" + BODY,
     "surrogates": "revision = '\\ud800'\ndown_revision = '\\udfff'\n" + BODY,
     "pairs of pairs": "a = ('x',)\n" + "a = (a, a)\n" * 60 + "revision = a\ndown_revision = a\n",
@@ -87,8 +89,8 @@ ODD = {
     "labels of two bytes": HEAD + "branch_labels = (" + "'é'," * 30_000 + ")\n" + BODY,
     "parents": "revision = 'r'\ndown_revision = (" + "'x'," * 30_000 + ")\n" + BODY,
     "assignments that don't parse": "revision = 'a'\n" * 20_000 + "def f(:\n",
-    "conditions": HEAD + "".join(f"x{n} = {n}\nif y: x{n} = 2\n" for n in range(5000)),
-    "attempts": HEAD + "".join(f"x{n} = {n}\ntry: y{n} = 2\nexcept E: pass\n" for n in range(3000)),
+    "conditions": HEAD + "".join(f"x{n} = {n}\nif y: x{n} = 2\n" for n in range(800)),
+    "attempts": HEAD + "".join(f"x{n} = {n}\ntry: y{n} = 2\nexcept E: pass\n" for n in range(500)),
     "copies": "a = (" + "'x'," * 5000 + ")\n" + "b = a\n" * 5000 + HEAD,
     "comments": HEAD + "# orchctl: ignore[" + "L02," * 100_000 + "] x\n" + BODY,
     "a comment of spaces": HEAD + "#" + " " * 500_000 + "orchctl\n" + BODY,
@@ -246,6 +248,18 @@ def test_links_pipes_and_names(tmp_path: Path) -> None:
     assert report.revisions == ("a1",)
     broken = {one.path.name for one in report.findings if one.rule == "C07" and one.path}
     assert broken == {"loop.py", "nowhere.py", "pipe.py", os.fsdecode(b"\xff\xfe.py")}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "github", "junit"])
+def test_names_that_are_no_text_are_shown_in_every_format(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "versions"
+    folder.mkdir()
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.py"))
+    odd.write_text("revision = '\\ud800'\ndown_revision = '\\udfff\\x1b[31m\\0'\n" + BODY)
+    words = [sys.executable, "-m", "orchctl", "verify-chain", "versions", "--format", form]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout
 
 
 def test_files_that_vanish_while_they_are_read(tmp_path: Path) -> None:
