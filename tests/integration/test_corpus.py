@@ -13,7 +13,8 @@ from benchmarks.corpus_page import PAGE, VERDICTS
 from benchmarks.corpus_projects import CORPUS, Corpus
 from orchctl.chain.check import rule_titles
 from tests.support.project_environments import installed
-from tests.support.public_projects import PROJECTS, PublicProject
+from tests.support.public_chains import PROJECTS
+from tests.support.public_projects import PublicProject
 
 TEXT = PAGE.read_text(encoding="utf-8")
 KNOWN = {rule.id for rule in rule_titles()}
