@@ -24,6 +24,7 @@ from orchctl.chain.graph import Graph
 from orchctl.chain.project import ChainPlace
 from orchctl.chain.selection import Selection
 
+ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(sys.prefix) / "corpus"
 
 
@@ -115,16 +116,21 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", *words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def read_one(project: Corpus, chain: tuple[str, ...], folders: Sequence[Path]) -> Read:
-    """Read a chain, and have Alembic read it."""
+def read_one(
+    project: Corpus,
+    chain: tuple[str, ...],
+    folders: Sequence[Path],
+    python: Path = Path(sys.executable),
+) -> Read:
+    """Read a chain, and have Alembic read it, with this Python."""
     place = ChainPlace(tuple(folders), recursive=project.recursive)
     examination = examine(place, lint=True)
     selection = Selection(frozenset(rule.id for rule in rule_titles()))
     report = check(place, examination, selection)
-    theirs, missing = alembic_graph(folders, recursive=project.recursive), None
+    theirs, missing = alembic_graph(folders, python, recursive=project.recursive), None
     if theirs.get("import"):
         missing = theirs["said"]
-        theirs = alembic_graph(folders, recursive=project.recursive, stand_ins=True)
+        theirs = alembic_graph(folders, python, recursive=project.recursive, stand_ins=True)
     if "error" in theirs:
         said = missing or f"{theirs['error']}: {theirs['said']}"
         return Read(project, chain, report, said, None)
@@ -136,12 +142,12 @@ def read_one(project: Corpus, chain: tuple[str, ...], folders: Sequence[Path]) -
 
 
 def alembic_graph(
-    folders: Sequence[Path], *, recursive: bool, stand_ins: bool = False
+    folders: Sequence[Path], python: Path, *, recursive: bool, stand_ins: bool = False
 ) -> dict[str, Any]:
     """See `benchmarks.corpus_alembic`."""
-    words = [sys.executable, "-m", "benchmarks.corpus_alembic", *map(str, folders)]
+    words = [str(python), "-m", "benchmarks.corpus_alembic", *map(str, folders)]
     words += ["--recursive"] * recursive + ["--stand-ins"] * stand_ins
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, cwd=ROOT)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

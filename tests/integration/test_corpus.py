@@ -24,8 +24,10 @@ KNOWN = {rule.id for rule in rule_titles()}
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.name)
 def test_an_installed_chain_is_read_as_alembic_reads_it(project: PublicProject) -> None:
-    folder = installed(project.environment).site_packages / project.versions
-    read = read_one(Corpus(project.name, "", "", ()), (), [folder])
+    environment = installed(project.environment)
+    folder = environment.site_packages / project.versions
+    python = environment.bin / "python"
+    read = read_one(Corpus(project.name, "", "", ()), (), [folder], python)
     assert read.agrees, read.said
     assert read.report.revisions
     assert {one.rule for one in read.report.findings if one.severity == "error"} <= {"L10"}
