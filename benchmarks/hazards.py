@@ -29,7 +29,8 @@ _HEAD = """\
 
 What each left behind. Written by `python -m benchmarks.hazards --write`: every cell was seen in a
 run on real files. Every case has tests of its own in `tests/hazards/`; what orchctl's exit codes
-mean: [exit-codes.md](exit-codes.md).
+mean: [exit-codes.md](exit-codes.md). H05, H06 and H08 hang on moments: their counts differ from run
+to run, and the replicas of H06 wait for each other in env.py, so that all go on at one moment.
 
 """
 _PEERS = """
