@@ -64,7 +64,7 @@ def _used_as_models(tree: ast.Module, names: set[str]) -> set[str]:
         elif isinstance(node, ast.Call) and _last(node.func) in _QUERIES:
             # db.session.query(…) is a query whatever it is about.
             found.add(_root(node.func))
-            found.update(_root(one) for one in node.args)
+            found.update(_root(one) for one in node.args if _names_a_class(one))
     return found & names
 
 
@@ -75,6 +75,18 @@ def _used_for_names(tree: ast.Module) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "__tablename__"
     }
+
+
+def _names_a_class(node: ast.expr) -> bool:
+    """Whether `User`, `models.User` or `User.id`: what begins in lower case, or is a CONSTANT, is
+    no model.
+    """
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    names.append(node.id if isinstance(node, ast.Name) else "")
+    return any(name[:1].isupper() and not name.isupper() for name in names)
 
 
 def _root(node: ast.expr) -> str:

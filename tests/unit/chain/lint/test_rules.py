@@ -363,6 +363,8 @@ def test_models_of_the_application(line: str, upgrade: str, severity: str) -> No
         ("from sqlalchemy import select", "op.execute(select(1))"),
         ("import logging", "logging.getLogger().info('a')"),
         ("from app.models import User", "pass"),
+        ("from app import constants", "{}.get(constants.DEFAULT)"),
+        ("from app.limits import MOST", "op.execute(sa.select(sa.column('a')).join(MOST))"),
     ],
 )
 def test_what_is_no_model(line: str, upgrade: str) -> None:
