@@ -137,12 +137,14 @@ def _copy_exclusively(job: _Job, source: sqlite3.Connection, live: sqlite3.Conne
     """Copy in rollback mode, where nobody can read beside a writer.
 
     The backup API wants a target without a transaction. With locking_mode=EXCLUSIVE the lock
-    outlives the transaction that took it, so nobody writes between the guard and the copy.
+    outlives the transaction that took it, so nobody writes between the guard and the copy. It is
+    set inside that transaction: a connection in that mode keeps the read lock of an attempt that
+    failed, and the writer it waits for would wait for it in turn.
     """
     live.execute(f"PRAGMA busy_timeout={_WAIT_ROLLBACK_MS}")
-    live.execute("PRAGMA locking_mode=EXCLUSIVE")
+    job.patiently(lambda: live.execute("BEGIN EXCLUSIVE"))
     try:
-        job.patiently(lambda: live.execute("BEGIN EXCLUSIVE"))
+        live.execute("PRAGMA locking_mode=EXCLUSIVE")
         live.execute("ROLLBACK")
         if job.guard:
             _look(live, job.guard)

@@ -6,7 +6,9 @@ import os
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -330,6 +332,28 @@ def test_a_holder_that_lets_go_in_time(mode: str, lock: str, tmp_path: Path) -> 
         restore(snapshot, database, timeout=30)
         holder.end()
     check(database, before, mode)
+
+
+def test_a_writer_in_mid_transaction_can_commit_beside_a_waiting_restore(database: Path) -> None:
+    before, snapshot = dump(database), snap(database)
+    writer = """
+    import sqlite3, sys
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM child")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    connection.execute("COMMIT")
+    print("committed", flush=True)
+    """
+    with process(writer, database) as other, ThreadPoolExecutor(1) as pool:
+        assert other.line() == "ready"
+        restoring = pool.submit(restore, snapshot, database, timeout=30)
+        time.sleep(1.5)  # several attempts at the lock
+        other.say()
+        assert other.line() == "committed"
+        assert restoring.result().way == "overwritten"
+    check(database, before, snapshot.journal_mode)
 
 
 def test_beside_a_steady_writer(database: Path) -> None:
