@@ -10,7 +10,7 @@ WORKERS ?= auto
 $(STAMP): pyproject.toml constraints.txt orchestrator/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[asyncio]" -e ./orchestrator --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[asyncio]" -e "./orchestrator[redis,speed]" --group dev
 	touch $(STAMP)
 
 demo: $(STAMP)
