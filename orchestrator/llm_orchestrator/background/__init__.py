@@ -1,0 +1,1 @@
+"""What goes on beside the requests: writing logs, asking providers how they are, forgetting."""
