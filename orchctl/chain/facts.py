@@ -7,12 +7,10 @@ tests/unit/chain/test_against_alembic.py tries it again.
 from __future__ import annotations
 
 import ast
-import bisect
-import functools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from orchctl.chain.source import Source, lines_of
+from orchctl.chain.source import Source, column_of
 from orchctl.chain.tokens import Severity, Token
 from orchctl.chain.values import Computed, Constant, Series, Value, items_of
 
@@ -213,34 +211,15 @@ def _shown(value: Value) -> str:
 def _token(value: Constant, source: Source) -> Token:
     line, column = _place(value.node, source)
     end_line = value.node.end_lineno or line
-    end = _column(source, end_line, value.node.end_col_offset or 0)
+    end = column_of(source.text, end_line, value.node.end_col_offset or 0)
     direct = value.direct and isinstance(value.node, ast.Constant)
     return Token(str(value.value), line, column, end_line, end, direct)
 
 
 def _place(node: ast.AST, source: Source) -> tuple[int, int]:
     line, offset = _line(node)
-    return line, _column(source, line, offset - 1)
+    return line, column_of(source.text, line, offset - 1)
 
 
 def _line(node: ast.AST) -> tuple[int, int]:
     return getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-
-
-def _column(source: Source, line: int, offset: int) -> int:
-    """The column, from 1, of a byte offset: ast counts the bytes of UTF-8, people characters."""
-    if source.text.isascii():
-        return offset + 1
-    return offset - bisect.bisect_left(_inner_bytes(source.text, line), offset) + 1
-
-
-@functools.lru_cache(maxsize=4)
-def _inner_bytes(text: str, line: int) -> list[int]:
-    """Where a line's UTF-8 has bytes that begin no character; ids and labels share few lines."""
-    data = _lines(text)[line - 1].encode("utf-8", "surrogatepass")
-    return [place for place, byte in enumerate(data) if byte & 0xC0 == 0x80]
-
-
-@functools.lru_cache(maxsize=1)
-def _lines(text: str) -> list[str]:
-    return lines_of(text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import codecs
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +73,25 @@ def decode(data: bytes) -> Source:
 def lines_of(text: str, count: int = 0) -> list[str]:
     """The lines as Python counts them; with `count`, that many and then the rest in one."""
     return _LINE_END.split(text, maxsplit=count)
+
+
+def column_of(text: str, line: int, offset: int) -> int:
+    """The column, from 1, of a byte offset: ast counts the bytes of UTF-8, people characters."""
+    if text.isascii():
+        return offset + 1
+    return offset - bisect.bisect_left(_inner_bytes(text, line), offset) + 1
+
+
+@functools.lru_cache(maxsize=4)
+def _inner_bytes(text: str, line: int) -> list[int]:
+    """Where a line's UTF-8 has bytes that begin no character; what is asked for shares few."""
+    data = _lines(text)[line - 1].encode("utf-8", "surrogatepass")
+    return [place for place, byte in enumerate(data) if byte & 0xC0 == 0x80]
+
+
+@functools.lru_cache(maxsize=1)
+def _lines(text: str) -> list[str]:
+    return lines_of(text)
 
 
 def line_starts(text: str) -> list[int]:

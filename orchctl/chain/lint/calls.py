@@ -196,8 +196,16 @@ def _on_special(reader: Reader, of: Special, name: str, given: Given) -> Thing:
 def _dispatched(reader: Reader, name: str) -> Thing:
     """`globals()["upgrade_%s" % engine_name]()`: every function whose name starts so."""
     start, gap, _ = name.partition(GAP)
-    for key, thing in list(reader.module.items()):
-        if type(thing) is Local and (key.startswith(start) if gap else key == start) and start:
+    if not gap:
+        meant = [start]
+    elif start:
+        meant = [key for key in reader.module if key.startswith(start)]
+        reader.spend(len(reader.module) // 100)
+    else:
+        meant = []
+    for key in meant:
+        thing = reader.module.get(key)
+        if type(thing) is Local:
             reader.enter(thing, (), {})
     return UNKNOWN
 

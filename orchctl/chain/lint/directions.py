@@ -56,6 +56,9 @@ def _left_behind(subject: Subject, up: Script, down: Script) -> Iterator[Finding
     without = {(act.table, _column(act)) for act in down.acts if act.effect == "drop_column"}
     gone = {act.table for act in up.acts if act.effect in ("drop_table", "rename_table")}
     unsure = {table for table, column in without if column is None}
+    taken_back = {(act.table, _column(act)) for act in up.acts if act.effect == "drop_column"}
+    taken_back |= _renamed(up)
+    renamed = _renamed(down)
     said: set[object] = set()
     for act in up.acts:
         kind = act.effect
@@ -67,7 +70,9 @@ def _left_behind(subject: Subject, up: Script, down: Script) -> Iterator[Finding
                 continue
             told = f"creates the table {act.table!r}"
         elif column and (act.table, column) not in without and act.table not in unsure:
-            if _dropped_again(act.table, column, up) or _renamed(act.table, column, down):
+            if not taken_back.isdisjoint(((act.table, column), (act.table, None))):
+                continue
+            if (act.table, column) in renamed:
                 continue
             told = f"adds {act.table}.{column}"
         else:
@@ -84,29 +89,15 @@ def _left_behind(subject: Subject, up: Script, down: Script) -> Iterator[Finding
             )
 
 
-def _dropped_again(table: str, column: str, up: Script) -> bool:
-    return any(
-        act.table == table
-        and (
-            (act.effect == "drop_column" and _column(act) in (column, None))
-            or (
-                act.effect == "alter_column"
-                and act.arg(0, "column_name") == column
-                and "new_column_name" in act.keywords
-            )
-        )
-        for act in up.acts
-    )
-
-
-def _renamed(table: str, column: str, down: Script) -> bool:
-    return any(
-        act.table == table
-        and act.effect == "alter_column"
-        and act.arg(0, "column_name") == column
-        and "new_column_name" in act.keywords
-        for act in down.acts
-    )
+def _renamed(script: Script) -> set[tuple[str | None, str | None]]:
+    """The columns that get another name, by their tables and old names."""
+    found: set[tuple[str | None, str | None]] = set()
+    for act in script.acts:
+        if act.effect == "alter_column" and "new_column_name" in act.keywords:
+            name = act.arg(0, "column_name")
+            if type(name) is str:
+                found.add((act.table, name))
+    return found
 
 
 def _column(act: Act) -> str | None:

@@ -208,18 +208,16 @@ def _subscript(reader: Reader, node: ast.Subscript) -> Thing:
 def _comprehension(
     reader: Reader, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 ) -> Thing:
-    before = dict(reader.names)
-    for generator in node.generators:
-        if reader.evaluate(generator.iter) is RESULT:
-            reader.note("read", generator.iter)
-        bind(reader, generator.target, UNKNOWN)
-    with reader.perhaps():
+    with reader.apart():
         for generator in node.generators:
-            _all(reader, generator.ifs)
-        parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
-        _all(reader, parts)
-    reader.names.clear()
-    reader.names.update(before)
+            if reader.evaluate(generator.iter) is RESULT:
+                reader.note("read", generator.iter)
+            bind(reader, generator.target, UNKNOWN)
+        with reader.perhaps():
+            for generator in node.generators:
+                _all(reader, generator.ifs)
+            parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
+            _all(reader, parts)
     return UNKNOWN
 
 

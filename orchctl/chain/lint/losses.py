@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from orchctl.chain.findings import Finding
 from orchctl.chain.lint.acts import Act
@@ -12,6 +12,8 @@ from orchctl.chain.lint.things import Built, Thing
 from orchctl.chain.tokens import Severity
 
 _ALEMBIC = "nothing: the rows are gone"
+_READ = re.compile(r"\bFROM\s+[\"`\[]?(\w*)", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
 
 
 def dropped(subject: Subject) -> Iterator[Finding]:
@@ -19,15 +21,21 @@ def dropped(subject: Subject) -> Iterator[Finding]:
     acts = subject.upgrade.acts
     declared = _declared(subject)
     made: set[tuple[str | None, str | None]] = set()
+    renamed = {new: index for index, act in enumerate(acts) if (new := _new_name(act))}
+    copies = _Copies()
     for index, act in enumerate(acts):
         made |= _made(act)
+        copies.add(act)
         lost = _lost(act)
         if lost is None:
             continue
         table, column = lost
-        if _is_meant(table, column, declared, made) or _comes_back(table, column, acts[index:]):
+        if _is_meant(table, column, declared, made):
             continue
-        moved = _is_read(table, acts[:index])
+        # Another table takes the dropped one's name: rebuilt by hand.
+        if column is None and table is not None and renamed.get(table, -1) > index:
+            continue
+        moved = copies.read(table)
         severity: Severity = "note" if moved else "warning"
         yield subject.finding(
             "L02", severity, act.node, _message(table, column, moved), _instead(lost), _ALEMBIC
@@ -66,8 +74,8 @@ def _made(act: Act) -> set[tuple[str | None, str | None]]:
     if kind == "create_table":
         return {(act.table, None)}
     if kind == "rename_table":
-        new = act.sql.name if act.sql else act.arg(0, "new_table_name")
-        return {(new, None)} if type(new) is str and act.table and act.table != new else set()
+        new = _new_name(act)
+        return {(new, None)} if new is not None and act.table and act.table != new else set()
     if kind == "add_column":
         name = act.sql.name if act.sql else _name_of(act.column)
         return {(act.table, name)}
@@ -99,28 +107,32 @@ def _is_meant(
     return own or bool(column and (table, column) in made)
 
 
-def _comes_back(table: str | None, column: str | None, after: Sequence[Act]) -> bool:
-    """Whether another table takes the dropped one's name: rebuilt by hand."""
-    if table is None or column is not None:
-        return False
-    for act in after:
-        kind = act.effect
-        if kind == "rename_table":
-            new = act.sql.name if act.sql else act.arg(0, "new_table_name")
-            if new == table:
-                return True
-    return False
+def _new_name(act: Act) -> str | None:
+    """The name that a table gets."""
+    if act.effect != "rename_table":
+        return None
+    new = act.sql.name if act.sql else act.arg(0, "new_table_name")
+    return new if type(new) is str else None
 
 
-def _is_read(table: str | None, before: Sequence[Act]) -> bool:
-    """Whether rows of the table were copied before: INSERT … SELECT … FROM it."""
-    if table is None:
-        return False
-    word = re.compile(rf"\bFROM\s+[\"`\[]?{re.escape(table)}\b", re.IGNORECASE)
-    return any(
-        act.sql is not None
-        and act.sql.kind == "data"
-        and act.table != table
-        and word.search(act.sql.text)
-        for act in before
-    )
+class _Copies:
+    """Which tables' rows were copied so far: INSERT … SELECT … FROM them."""
+
+    def __init__(self) -> None:
+        # By the first word of what stands behind FROM: the table written to, and the text.
+        self._found: dict[str, dict[tuple[str | None, str], None]] = {}
+
+    def add(self, act: Act) -> None:
+        """Note an act."""
+        if act.sql is not None and act.sql.kind == "data":
+            for word in _READ.findall(act.sql.text):
+                self._found.setdefault(word.casefold(), {})[act.table, act.sql.text] = None
+
+    def read(self, table: str | None) -> bool:
+        """Whether rows of the table were copied into another one."""
+        if table is None:
+            return False
+        start = _WORD.match(table)
+        found = self._found.get(start[0].casefold() if start else "", ())
+        exact = re.compile(rf"\bFROM\s+[\"`\[]?{re.escape(table)}\b", re.IGNORECASE)
+        return any(into != table and exact.search(text) for into, text in found)

@@ -25,6 +25,8 @@ Expression = Callable[["Reader", Any], Thing]
 _MOST_STATEMENTS = 20_000
 _DEEPEST = 12
 
+_UNSET = object()
+
 
 class Reader:
     """Goes through a file's statements and notes what they do.
@@ -53,6 +55,8 @@ class Reader:
         self._left = _MOST_STATEMENTS
         self._depth = 0
         self._returned: list[Thing] = []
+        # What each name held before it was set; None while nobody will want it back.
+        self._before: dict[str, Thing] | None = None
         self.module: dict[str, Thing] = {}
         self.names: dict[str, Thing] = self.module
         self.acts: list[Act] = []
@@ -70,6 +74,36 @@ class Reader:
         """What a name stands for here; UNKNOWN is also what a builtin gives."""
         found = self.names.get(name, self)
         return self.module.get(name, UNKNOWN) if found is self else found
+
+    def set(self, name: str, thing: Thing) -> None:
+        """Let a name stand for something from here on."""
+        if self._before is not None:
+            self._before.setdefault(name, self.names.get(name, _UNSET))
+        self.names[name] = thing
+
+    @contextmanager
+    def apart(self) -> Iterator[dict[str, Thing]]:
+        """What is set inside is taken back afterwards; the names and things that were set.
+
+        Only these are put aside: a copy of all names for each branch would make a long file
+        quadratic.
+        """
+        outer, self._before = self._before, {}
+        changed: dict[str, Thing] = {}
+        try:
+            yield changed
+        finally:
+            for name, thing in self._before.items():
+                changed[name] = self.names[name]
+                if thing is _UNSET:
+                    del self.names[name]
+                else:
+                    self.names[name] = thing
+            self._before = outer
+
+    def spend(self, statements: int) -> None:
+        """Count work that is worth so many statements."""
+        self._left -= statements
 
     def run(self, body: Iterable[ast.stmt]) -> Ending:
         """Go through statements."""
@@ -94,16 +128,16 @@ class Reader:
         """Go through a function of the file's own, and give what it returns."""
         if self._depth >= _DEEPEST or self._left < 0:
             return UNKNOWN
-        names, returned = self.names, self._returned
+        names, returned, before = self.names, self._returned, self._before
         self.names = {**function.around, **_bound(function.node, args, keywords)}
-        self._returned = []
+        self._returned, self._before = [], None
         self._depth += 1
         try:
             self.run(function.node.body)
             return self._returned[0] if len(self._returned) == 1 else UNKNOWN
         finally:
             self._depth -= 1
-            self.names, self._returned = names, returned
+            self.names, self._returned, self._before = names, returned, before
 
     def give_back(self, thing: Thing) -> None:
         """Note what a `return` gives."""

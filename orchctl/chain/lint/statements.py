@@ -46,7 +46,7 @@ def _augmented(reader: Reader, node: ast.AugAssign) -> None:
 def bind(reader: Reader, target: ast.expr, thing: Thing) -> None:
     """Give a thing to what stands left of an `=`."""
     if isinstance(target, ast.Name):
-        reader.names[target.id] = thing
+        reader.set(target.id, thing)
     elif isinstance(target, ast.Starred):
         bind(reader, target.value, UNKNOWN)
     elif isinstance(target, ast.Tuple | ast.List):
@@ -64,34 +64,24 @@ def _condition(reader: Reader, node: ast.If) -> Ending:
 
 def _either(reader: Reader, bodies: Iterable[list[ast.stmt]]) -> Ending:
     """Go through each body as if it alone were run; what they don't agree on is unknown."""
-    before = dict(reader.names)
-    outcomes: list[tuple[Ending, dict[str, Thing]]] = []
+    going: list[dict[str, Thing]] = []
+    endings: set[Ending] = set()
     with reader.perhaps():
         for body in bodies:
-            _restore(reader, before)
-            outcomes.append((reader.run(body), dict(reader.names)))
-    going = [names for ending, names in outcomes if ending != "left"] or [before]
-    first, *others = going
-    agreed = {
-        name: thing if all(_same(other.get(name, UNKNOWN), thing) for other in others) else UNKNOWN
-        for name, thing in first.items()
-    }
-    for other in others:
-        for name in other:
-            agreed.setdefault(name, UNKNOWN)
-    _restore(reader, agreed)
-    endings = {ending for ending, _ in outcomes}
+            with reader.apart() as changed:
+                ending = reader.run(body)
+            endings.add(ending)
+            if ending != "left":
+                going.append(changed)
+    for name in dict.fromkeys(name for changed in going for name in changed):
+        before = reader.names.get(name, UNKNOWN)
+        first, *others = (changed.get(name, before) for changed in going)
+        reader.set(name, first if all(_same(other, first) for other in others) else UNKNOWN)
     return endings.pop() if len(endings) == 1 else "perhaps"
 
 
 def _same(one: Thing, other: Thing) -> bool:
     return one is other or (type(one) is type(other) and bool(one == other))
-
-
-def _restore(reader: Reader, names: dict[str, Thing]) -> None:
-    kept = dict(names)
-    reader.names.clear()
-    reader.names.update(kept)
 
 
 def _match(reader: Reader, node: ast.Match) -> Ending:
@@ -241,21 +231,21 @@ def _raises(body: list[ast.stmt]) -> bool:
 
 def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     around = {} if reader.names is reader.module else reader.names
-    reader.names[node.name] = Local(node, around)
+    reader.set(node.name, Local(node, around))
 
 
 def _class(reader: Reader, node: ast.ClassDef) -> None:
-    reader.names[node.name] = UNKNOWN
+    reader.set(node.name, UNKNOWN)
     for one in node.body:
         # A model of the file's own stands for its table.
         if isinstance(one, ast.Assign) and _last_name(one.targets[0]) == "__tablename__":
-            reader.names[node.name] = Built("Table", (reader.evaluate(one.value),), {})
+            reader.set(node.name, Built("Table", (reader.evaluate(one.value),), {}))
 
 
 def _import(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
     for one in imported(node):
         reader.imports.append(one)
-        reader.names[one.bound] = thing_of(one)
+        reader.set(one.bound, thing_of(one))
 
 
 def _return(reader: Reader, node: ast.Return) -> Ending:

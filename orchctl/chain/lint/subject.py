@@ -11,7 +11,7 @@ from orchctl.chain.findings import Finding
 from orchctl.chain.lint.acts import Act
 from orchctl.chain.lint.module import Imported
 from orchctl.chain.lint.things import Thing
-from orchctl.chain.source import lines_of
+from orchctl.chain.source import column_of
 from orchctl.chain.tokens import Severity
 
 
@@ -75,10 +75,7 @@ class Subject:
     def place(self, node: ast.AST) -> tuple[int, int]:
         """Line and column, from 1, the column in characters."""
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        if not self.text.isascii():
-            start = lines_of(self.text, line)[line - 1].encode()[:offset]
-            offset = len(start.decode("utf-8", "ignore"))
-        return line, offset + 1
+        return line, column_of(self.text, line, offset)
 
     def finding(
         self,
