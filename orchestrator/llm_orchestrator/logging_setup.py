@@ -1,0 +1,88 @@
+"""How log lines look and where they go. Set up by the command line, once in a process."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from llm_orchestrator.settings import Settings
+
+# Keys of the known providers and of callers, should a foreign text bring one along.
+_SECRETS = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{4,}|\b(AIza)[A-Za-z0-9_-]{16,}"
+    r"|(?i:\b(bearer|x-api-key:|x-admin-key:|key=)\s*)[A-Za-z0-9._~+/=-]{8,}"
+)
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send structlog's lines and those of the standard library the same way.
+
+    Raises OSError when LOG_FILE can't be opened.
+    """
+    handler: logging.Handler
+    if settings.log_file is None:
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        handler = logging.FileHandler(settings.log_file, encoding="utf-8")
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(settings.log_format),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    # These tell of every request, with its address.
+    for name in ("httpx", "httpcore", "aiosqlite"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _rendering(form: str) -> list[Processor]:
+    if form == "json":
+        return [
+            structlog.processors.format_exc_info,
+            mask_secrets,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    return [
+        structlog.processors.format_exc_info,
+        mask_secrets,
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+
+
+def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put stars for what looks like a key, in every text of a line."""
+    return {name: _masked(value) for name, value in event.items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRETS.sub(lambda m: f"{m[1] or m[2] or m[3]}…", value)
+    return value

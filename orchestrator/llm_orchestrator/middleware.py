@@ -1,0 +1,127 @@
+"""What surrounds every request: its id, its log line, the security headers, the body limit.
+
+Plain ASGI, so that streams pass through untouched and a client's leaving is seen.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llm_orchestrator.errors import error_body, type_of
+
+logger = structlog.stdlib.get_logger("llm_orchestrator.access")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+# The pages need their own scripts, styles and pictures; an answer of the API needs nothing.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# Asked every few seconds by machines.
+QUIET = ("/health", "/healthz", "/readyz", "/metrics")
+
+
+class RequestEnvelope:
+    """Gives a request its id and its log line, and the answer its headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        policy = PAGE_POLICY if scope["path"].startswith("/admin-ui") else API_POLICY
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers.setdefault("Content-Security-Policy", policy)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_headers)
+            except Exception:  # the outermost boundary of a request
+                logger.exception("unexpected", method=scope["method"], path=scope["path"])
+                if status:
+                    raise  # the answer has begun: all that is left is to break it off
+                body = error_body(
+                    "Something went wrong in the service; its log says what.", "api_error"
+                )
+                await JSONResponse(body, 500)(scope, receive, send_with_headers)
+            finally:
+                _log(scope, status, time.perf_counter() - started)
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    log = logger.debug if scope["path"] in QUIET else logger.info
+    # Without the query: what stands there is not ours to keep.
+    log(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        ms=round(seconds * 1000, 1),
+    )
+
+
+class BodyLimit:
+    """Refuses a request body over a number of bytes, announced or not."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+        self._message = f"The request body is over {limit} bytes."
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self.limit:
+            body = error_body(self._message, type_of(413), code="request_too_large")
+            # Closed, for nobody reads the rest.
+            answer = JSONResponse(body, 413, headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.limit:
+                raise HTTPException(413, self._message)
+            return message
+
+        await self.app(scope, receive_counted, send)

@@ -1,0 +1,49 @@
+"""What a running service holds; one per app, so that several can run in one process."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import httpx
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from llm_orchestrator.database import Database
+from llm_orchestrator.secret_keys import digest_of_setting
+from llm_orchestrator.settings import Settings
+
+
+@dataclass
+class State:
+    """Settings, database, HTTP client and what runs beside the requests."""
+
+    settings: Settings
+    database: Database
+    client: httpx.AsyncClient
+    started_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    # Counts changes of providers, models and associations: what keeps them in memory compares.
+    changes: int = 0
+    api_key_digests: tuple[str, ...] = field(init=False)
+    # One, or none while the admin side is off.
+    admin_key_digests: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        admin = self.settings.admin_key
+        self.api_key_digests = tuple(map(digest_of_setting, self.settings.api_keys))
+        self.admin_key_digests = (digest_of_setting(admin),) if admin else ()
+
+    def note_change(self) -> None:
+        """Say that providers, models or associations were changed."""
+        self.changes += 1
+
+
+def state_of(connection: HTTPConnection) -> State:
+    """Return the state of the app that answers."""
+    state = connection.app.state.gateway
+    assert isinstance(state, State)  # noqa: S101
+    return state
+
+
+CurrentState = Annotated[State, Depends(state_of)]

@@ -1,0 +1,1 @@
+"""The providers' protocols, translated from and to OpenAI's."""
