@@ -1,1 +1,1 @@
-"""The providers' protocols, translated from and to OpenAI's."""
+"""Upstream services: one adapter a protocol, each translating OpenAI's shapes both ways."""

@@ -1,0 +1,263 @@
+"""HTTP with a service: requests out, answers in, every fault as an UpstreamError."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from llm_orchestrator.upstream.protocol import (
+    Json,
+    Target,
+    Unsupported,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+    Verdict,
+)
+
+# Nobody is farther away than this.
+CONNECT_SECONDS = 10.0
+# Of an answer that is no error object, this much is shown.
+EXCERPT = 200
+_KEY_REFUSED = frozenset({401, 402, 403})
+_CALLER_AT_FAULT = frozenset({400, 413, 415, 422})
+_WORTH_ANOTHER_TRY = frozenset({408, 409, 425, 429})
+
+
+def make_client() -> httpx.AsyncClient:
+    """Make the client that all adapters share.
+
+    Admission bounds how many calls there are at once, so the pool need not: a bound here would
+    be a second queue that nobody sees.
+    """
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=60)
+    return httpx.AsyncClient(
+        limits=limits,
+        headers={"user-agent": "llm-orchestrator"},
+        follow_redirects=False,
+        trust_env=True,
+    )
+
+
+def join_url(target: Target, default: str, path: str) -> str:
+    """Append a path to a provider's address; one without any path gets that of `default`."""
+    base = (target.base_url or default).rstrip("/")
+    scheme, separator, rest = base.partition("://")
+    if separator and "/" not in rest:
+        base = f"{scheme}://{rest}/{default.partition('://')[2].partition('/')[2]}"
+    return f"{base}/{path}"
+
+
+def encode(body: Json) -> bytes:
+    """Encode a request. ASCII alone, since a caller's text may hold half a surrogate pair."""
+    return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+def decode(data: bytes, what: str) -> Json:
+    """Decode a JSON object. Raises UpstreamBroken when it is none."""
+    try:
+        decoded = json.loads(data)
+    except (ValueError, RecursionError):
+        decoded = None
+    if not isinstance(decoded, dict):
+        excerpt = data[:EXCERPT].decode("utf-8", "replace")
+        raise UpstreamBroken(f"the provider's {what} is no JSON object: {excerpt!r}")
+    return decoded
+
+
+class Exchange:
+    """Requests to services over one shared client."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def post(
+        self, url: str, target: Target, headers: Mapping[str, str], body: Json, seconds: float
+    ) -> bytes:
+        """Post JSON and return the body of the answer, read to its end."""
+        request = self._build("POST", url, headers, seconds, encode(body))
+        async with self._send(request, target) as response:
+            return await response.aread()
+
+    async def get(
+        self, url: str, target: Target, headers: Mapping[str, str], seconds: float
+    ) -> bytes:
+        """Get the body of an answer."""
+        request = self._build("GET", url, headers, seconds)
+        async with self._send(request, target) as response:
+            return await response.aread()
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, target: Target, headers: Mapping[str, str], body: Json, seconds: float
+    ) -> AsyncGenerator[httpx.Response, None]:
+        """Post JSON and hand out the answer as it comes: server-sent events, else it is broken."""
+        request = self._build("POST", url, headers, seconds, encode(body))
+        # Compressing holds back the parts of a stream.
+        request.headers["accept-encoding"] = "identity"
+        async with self._send(request, target) as response:
+            kind = response.headers.get("content-type", "")
+            if not kind.lower().startswith("text/event-stream"):
+                excerpt = (await response.aread())[:EXCERPT].decode("utf-8", "replace")
+                raise UpstreamBroken(
+                    f"the provider's answer is no event stream but {kind!r}: {excerpt!r}"
+                )
+            yield response
+
+    def _build(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        seconds: float,
+        content: bytes | None = None,
+    ) -> httpx.Request:
+        connect = min(seconds, CONNECT_SECONDS)
+        # Bytes, so that a key that is no ASCII is refused by the service and not by an exception.
+        raw = [(name.encode(), value.encode("utf-8")) for name, value in headers.items()]
+        if content is not None:
+            raw.append((b"content-type", b"application/json"))
+        try:
+            return self._client.build_request(
+                method,
+                url,
+                headers=raw,
+                content=content,
+                timeout=httpx.Timeout(seconds, connect=connect),
+            )
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            raise UpstreamUnreachable(
+                f"the provider's address is none: {error}", verdict=Verdict.NEXT
+            ) from error
+
+    @asynccontextmanager
+    async def _send(
+        self, request: httpx.Request, target: Target
+    ) -> AsyncGenerator[httpx.Response, None]:
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    raise read_error(response, await response.aread(), target)
+                yield response
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException as error:
+            raise UpstreamTimeout from error
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise UpstreamUnreachable(
+                f"the provider can't be called: {error}", verdict=Verdict.NEXT
+            ) from error
+        except (httpx.ConnectError, httpx.ProxyError) as error:
+            raise UpstreamUnreachable(f"the provider can't be reached: {error}") from error
+        except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as error:
+            why = str(error) or type(error).__name__
+            raise UpstreamBroken(f"the provider's answer broke off: {why}") from error
+
+
+def read_error(response: httpx.Response, body: bytes, target: Target) -> UpstreamError:
+    """Turn an answer that is no success into an error, whichever of the protocols it is in."""
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        decoded = None
+    # Gemini's compatible endpoint wraps its error into a list.
+    if isinstance(decoded, list) and decoded:
+        decoded = decoded[0]
+    details = decoded.get("error") if isinstance(decoded, dict) else None
+    if not isinstance(details, dict):
+        text = details if isinstance(details, str) else body[:EXCERPT].decode("utf-8", "replace")
+        details = {"message": text or response.reason_phrase}
+    retry_after = read_retry_after(response.headers)
+    return describe_error(response.status_code, details, target, retry_after)
+
+
+def describe_error(
+    status: int, details: Json, target: Target, retry_after: float | None = None
+) -> UpstreamError:
+    """Turn an error object of a service, with its status, into an UpstreamError."""
+    code = str(details.get("code") or details.get("status") or details.get("type") or status)
+    if status == 400 and _refuses_key(details):
+        status = 401
+    message = str(details.get("message") or f"status {status}")
+    if target.api_key:
+        message = message.replace(target.api_key, "***")
+    caller = status in _CALLER_AT_FAULT
+    param = details.get("param")
+    return UpstreamError(
+        message,
+        status=status,
+        verdict=judge(status, code),
+        code=code,
+        type="invalid_request_error" if caller else "upstream_error",
+        param=param if isinstance(param, str) else None,
+        retry_after=_read_retry_info(details) if retry_after is None else retry_after,
+        blames_provider=status in _KEY_REFUSED or status >= 500 or status < 400,
+    )
+
+
+def judge(status: int, code: str) -> Verdict:
+    """Tell what can follow a status: a used-up quota doesn't come back by asking again."""
+    if code in {"insufficient_quota", "billing_hard_limit_reached"}:
+        return Verdict.NEXT
+    if status in _WORTH_ANOTHER_TRY or status >= 500:
+        return Verdict.RETRY
+    if status in _CALLER_AT_FAULT:
+        return Verdict.RETURN
+    # A refused key, a model the provider doesn't have, a redirect: others may do better.
+    return Verdict.NEXT
+
+
+def _refuses_key(details: Json) -> bool:
+    """Gemini says 400 to a wrong key, with API_KEY_INVALID among the details."""
+    reasons = details.get("details")
+    return isinstance(reasons, list) and any(
+        isinstance(entry, dict) and entry.get("reason") == "API_KEY_INVALID" for entry in reasons
+    )
+
+
+def _read_retry_info(details: Json) -> float | None:
+    """Gemini says how long to wait as `retryDelay: "12s"` among the details."""
+    for entry in details.get("details") or []:
+        delay = entry.get("retryDelay") if isinstance(entry, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return _seconds(delay[:-1])
+    return None
+
+
+def read_retry_after(headers: Mapping[str, Any]) -> float | None:
+    """Read Retry-After, RFC 9110 section 10.2.3, or OpenAI's `retry-after-ms`, as seconds."""
+    milliseconds = _seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after", "")
+    seconds = _seconds(value)
+    if seconds is not None or not value:
+        return seconds
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return max(0.0, (moment - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def refuse_embeddings(protocol: str) -> Unsupported:
+    """Say that a protocol has no embeddings."""
+    return Unsupported(f"{protocol} has no embeddings; ask another provider for them")
