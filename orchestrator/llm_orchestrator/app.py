@@ -11,11 +11,21 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from llm_orchestrator import __version__, admin, gateway, operations, web
+from llm_orchestrator.admission import Admission
+from llm_orchestrator.background.health_board import HealthBoard
+from llm_orchestrator.background.health_loop import HealthLoop, probe_over
+from llm_orchestrator.background.log_writer import LogWriter
+from llm_orchestrator.background.retention import Retention
+from llm_orchestrator.cache import Cache
 from llm_orchestrator.database import Database
 from llm_orchestrator.errors import install_error_handlers
+from llm_orchestrator.limits import RateLimiter
+from llm_orchestrator.metrics import Metrics
 from llm_orchestrator.middleware import BodyLimit, RequestEnvelope
+from llm_orchestrator.redis_link import RedisLink
 from llm_orchestrator.settings import Settings
 from llm_orchestrator.state import State
+from llm_orchestrator.upstream.registry import make_upstreams
 
 DESCRIPTION = """An OpenAI-compatible gateway in front of several LLM providers.
 
@@ -64,12 +74,51 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=200),
         )
     )
-    return State(settings=settings, database=database, client=client)
+    link = await _redis_link(settings, stack)
+    state = State(
+        settings=settings,
+        database=database,
+        client=client,
+        upstreams=make_upstreams(client),
+        metrics=Metrics(),
+        log_writer=LogWriter(database.engine),
+        limiter=RateLimiter(settings.rate_limit_per_minute, link),
+        cache=Cache(link),
+        health=HealthBoard(settings.health_check_interval),
+    )
+    _start_tasks(state, stack)
+    return state
+
+
+def _start_tasks(state: State, stack: AsyncExitStack) -> None:
+    """Start what runs beside the requests. Logs end last: what ends before may still log."""
+    state.metrics.watch_logs(state.log_writer)
+    retention = Retention(state.database.engine, state.settings.log_retention_days)
+    health = HealthLoop(
+        state.database.engine,
+        state.health,
+        state.metrics,
+        probe_over(state.upstreams),
+        lambda: state.changes,
+    )
+    for task in (state.log_writer, retention, health):
+        task.start()
+        stack.push_async_callback(task.close)
+
+
+async def _redis_link(settings: Settings, stack: AsyncExitStack) -> RedisLink | None:
+    if not settings.redis_enabled:
+        return None
+    link = RedisLink(settings.redis_url.get_secret_value())
+    stack.push_async_callback(link.close)
+    await link.look()
+    return link
 
 
 def _surround(app: FastAPI, settings: Settings) -> None:
     """Add the middleware; the last added stands outermost."""
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(Admission, most=settings.max_concurrent_requests)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -84,6 +84,11 @@ class Metrics:
         self._limited = Counter(
             "llm_rate_limited", "Requests refused by the rate limit", registry=self.registry
         )
+        self._overload = Counter(
+            "llm_overload_refused",
+            "Requests refused because too many were under way",
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "llm_requests_in_flight", "Requests under way", registry=self.registry
         )
@@ -132,6 +137,10 @@ class Metrics:
     def observe_limited(self) -> None:
         """Count a request that the rate limit refused."""
         self._limited.inc()
+
+    def observe_overload(self) -> None:
+        """Count a request that was refused because too many were under way."""
+        self._overload.inc()
 
     def tell_health(self, provider: str, healthy: bool) -> None:
         """Set a provider's state."""

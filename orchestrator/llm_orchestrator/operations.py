@@ -6,10 +6,11 @@ import sys
 from typing import Literal
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from llm_orchestrator import __version__
+from llm_orchestrator.metrics import CONTENT_TYPE
 from llm_orchestrator.revision import HEAD, DatabaseRefused
 from llm_orchestrator.state import CurrentState
 
@@ -62,6 +63,12 @@ async def version() -> Version:
     return Version(
         version=__version__, revision=HEAD, python=".".join(map(str, sys.version_info[:3]))
     )
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(state: CurrentState) -> Response:
+    """Tell Prometheus how it goes, in its text format."""
+    return Response(state.metrics.render(), media_type=CONTENT_TYPE)
 
 
 @router.get("/", include_in_schema=False)

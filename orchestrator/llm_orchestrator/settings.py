@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=20 * 2**20, ge=1024, description="the longest request body that is read, in bytes"
     )
+    max_concurrent_requests: int = Field(
+        default=2000, ge=1, description="requests to /v1 served at once; one more is answered 503"
+    )
     shutdown_seconds: int = Field(
         default=30, ge=0, le=3600, description="how long requests may go on after SIGTERM"
     )

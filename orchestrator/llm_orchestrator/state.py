@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,9 +11,15 @@ import httpx
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from llm_orchestrator.background.health_board import HealthBoard
+from llm_orchestrator.background.log_writer import LogWriter
+from llm_orchestrator.cache import Cache
 from llm_orchestrator.database import Database
+from llm_orchestrator.limits import RateLimiter
+from llm_orchestrator.metrics import Metrics
 from llm_orchestrator.secret_keys import digest_of_setting
 from llm_orchestrator.settings import Settings
+from llm_orchestrator.upstream.protocol import Upstream
 
 
 @dataclass
@@ -22,6 +29,12 @@ class State:
     settings: Settings
     database: Database
     client: httpx.AsyncClient
+    upstreams: Mapping[str, Upstream]
+    metrics: Metrics
+    log_writer: LogWriter
+    limiter: RateLimiter
+    cache: Cache
+    health: HealthBoard
     started_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     # Counts changes of providers, models and associations: what keeps them in memory compares.
     changes: int = 0
