@@ -102,7 +102,9 @@ class ProviderBody(BaseModel):
     def of(cls, row: Provider) -> Self:
         """Return what may be shown of a provider."""
         shown = {name: getattr(row, name) for name in cls.model_fields}
-        return cls(**shown | {"api_key": mask_key(row.api_key), "enabled": row.enabled is not False})
+        return cls(
+            **shown | {"api_key": mask_key(row.api_key), "enabled": row.enabled is not False}
+        )
 
 
 class NewModel(Taken):

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from urllib.parse import urlencode
 
 import httpx
 
 from llm_orchestrator.upstream.anthropic_answer import StreamTranslation, translate_answer
 from llm_orchestrator.upstream.anthropic_request import translate_request
 from llm_orchestrator.upstream.events import count_usage, read_blocks, read_data
-from llm_orchestrator.upstream.exchange import Exchange, decode, encode, join_url, refuse_embeddings
+from llm_orchestrator.upstream.exchange import (
+    MOST_PAGES,
+    Exchange,
+    decode,
+    encode,
+    join_url,
+    read_names,
+    refuse_embeddings,
+)
 from llm_orchestrator.upstream.protocol import Answer, Call, Chunk, Target, UpstreamBroken
 
 DEFAULT_URL = "https://api.anthropic.com/v1"
@@ -59,6 +68,20 @@ class Anthropic:
         """List one model: free of charge, and it needs the key."""
         url = join_url(target, DEFAULT_URL, "models?limit=1")
         decode(await self._exchange.get(url, target, _headers(target), timeout), "list of models")
+
+    async def list_models(self, target: Target, timeout: float) -> list[str]:
+        """List the models, page by page."""
+        names: list[str] = []
+        query = {"limit": "1000"}
+        for _ in range(MOST_PAGES):
+            url = join_url(target, DEFAULT_URL, f"models?{urlencode(query)}")
+            data = await self._exchange.get(url, target, _headers(target), timeout)
+            page = decode(data, "list of models")
+            names += read_names(page, "data", "id")
+            if page.get("has_more") is not True or not isinstance(page.get("last_id"), str):
+                break
+            query["after_id"] = page["last_id"]
+        return names
 
 
 def _headers(target: Target) -> dict[str, str]:

@@ -26,6 +26,8 @@ from llm_orchestrator.upstream.protocol import (
 CONNECT_SECONDS = 10.0
 # Of an answer that is no error object, this much is shown.
 EXCERPT = 200
+# A service that always says there is more is not believed for ever.
+MOST_PAGES = 20
 _KEY_REFUSED = frozenset({401, 402, 403})
 _CALLER_AT_FAULT = frozenset({400, 413, 415, 422})
 _WORTH_ANOTHER_TRY = frozenset({408, 409, 425, 429})
@@ -70,6 +72,15 @@ def decode(data: bytes, what: str) -> Json:
         excerpt = data[:EXCERPT].decode("utf-8", "replace")
         raise UpstreamBroken(f"the provider's {what} is no JSON object: {excerpt!r}")
     return decoded
+
+
+def read_names(page: Json, member: str, name: str) -> list[str]:
+    """Read the names in a page of a list of models. Raises UpstreamBroken when it is none."""
+    entries = page.get(member)
+    if not isinstance(entries, list):
+        raise UpstreamBroken(f"the provider's list of models has no {member}")
+    names = [entry.get(name) for entry in entries if isinstance(entry, dict)]
+    return [found for found in names if isinstance(found, str)]
 
 
 class Exchange:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
 from llm_orchestrator.upstream.events import count_usage, read_blocks, read_data
-from llm_orchestrator.upstream.exchange import Exchange, decode, encode, join_url
+from llm_orchestrator.upstream.exchange import (
+    MOST_PAGES,
+    Exchange,
+    decode,
+    encode,
+    join_url,
+    read_names,
+)
 from llm_orchestrator.upstream.gemini_answer import (
     StreamTranslation,
     translate_answer,
@@ -67,6 +74,20 @@ class Gemini:
         """List one model: free of charge, and it needs the key."""
         url = join_url(target, DEFAULT_URL, "models?pageSize=1")
         decode(await self._exchange.get(url, target, _headers(target), timeout), "list of models")
+
+    async def list_models(self, target: Target, timeout: float) -> list[str]:
+        """List the models, page by page, without the `models/` before each name."""
+        names: list[str] = []
+        query = {"pageSize": "1000"}
+        for _ in range(MOST_PAGES):
+            url = join_url(target, DEFAULT_URL, f"models?{urlencode(query)}")
+            data = await self._exchange.get(url, target, _headers(target), timeout)
+            page = decode(data, "list of models")
+            names += [_bare(name) for name in read_names(page, "models", "name")]
+            if not page.get("nextPageToken"):
+                break
+            query["pageToken"] = str(page["nextPageToken"])
+        return names
 
     async def _post(self, call: Call, method: str, body: Json) -> Json:
         url, target = _locate(call, method), call.target

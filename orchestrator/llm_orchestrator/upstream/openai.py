@@ -14,7 +14,13 @@ from contextlib import aclosing
 import httpx
 
 from llm_orchestrator.upstream.events import count_usage, read_blocks, read_data
-from llm_orchestrator.upstream.exchange import Exchange, decode, describe_error, join_url
+from llm_orchestrator.upstream.exchange import (
+    Exchange,
+    decode,
+    describe_error,
+    join_url,
+    read_names,
+)
 from llm_orchestrator.upstream.protocol import (
     Answer,
     Call,
@@ -81,6 +87,12 @@ class OpenAI:
         """List the models: free of charge, and it needs the key."""
         url = join_url(target, DEFAULT_URL, "models")
         decode(await self._exchange.get(url, target, _headers(target), timeout), "list of models")
+
+    async def list_models(self, target: Target, timeout: float) -> list[str]:
+        """List the models; the protocol has no pages."""
+        url = join_url(target, DEFAULT_URL, "models")
+        data = await self._exchange.get(url, target, _headers(target), timeout)
+        return read_names(decode(data, "list of models"), "data", "id")
 
 
 def _headers(target: Target) -> dict[str, str]:

@@ -175,3 +175,6 @@ class Upstream(Protocol):
 
     async def probe(self, target: Target, timeout: float) -> None:
         """Make the service's cheapest call that needs the key; seconds to wait at most."""
+
+    async def list_models(self, target: Target, timeout: float) -> list[str]:
+        """Ask which models the service has; seconds to wait at most for each page."""
