@@ -42,6 +42,11 @@ class CheckedChain:
         return tuple(file for file in self.files if file.revision is None)
 
     @cached_property
+    def looping(self) -> frozenset[str]:
+        """Ids on a loop that was found."""
+        return frozenset(id_ for loop in self.graph.cycles for id_ in loop)
+
+    @cached_property
     def missing(self) -> tuple[str, ...]:
         """Ids that are named as parents and that no file has."""
         return tuple(dict.fromkeys(parent for _, parent in self.graph.missing_parents))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchctl.chain.checked import CheckedChain
 from orchctl.chain.findings import Finding, Replacement
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
 from orchctl.chain.suggest import MOST_LIKELY, from_header, header_ids, likely_id
-from orchctl.chain.tokens import Severity
+from orchctl.chain.tokens import Severity, Token
 
 
 def named_by_file(chain: CheckedChain) -> Iterator[Finding]:
@@ -112,16 +113,40 @@ def contradicted(chain: CheckedChain) -> Iterator[Finding]:
         header = file.header
         id_line, parent_line = header.get("Revision ID"), header.get("Revises")
         if id_line and file.revision and id_line.text != file.revision:
-            yield _contradiction(file, id_line, "Revision ID", file.revision)
+            sure = file.revision not in chain.graph.duplicates
+            yield _contradiction(file, id_line, "Revision ID", file.revision, sure=sure)
         if parent_line and "down_revision" not in file.unknown:
-            meant = {chain.mistaken.get(parent, parent) for parent in file.down_revisions}
+            meant = [chain.mistaken.get(parent, parent) for parent in file.down_revisions]
             # While the code itself names the file (C01), either is a fair thing to say.
-            if set(header_ids(parent_line.text)) not in (set(file.down_revisions), meant):
-                yield _contradiction(file, parent_line, "Revises", ", ".join(file.down_revisions))
+            if set(header_ids(parent_line.text)) not in (set(file.down_revisions), set(meant)):
+                yield _contradiction(
+                    file,
+                    parent_line,
+                    "Revises",
+                    ", ".join(meant),
+                    sure=_is_linked(chain, file, meant),
+                )
 
 
-def _contradiction(file: RevisionFile, line: HeaderLine, name: str, right: str) -> Finding:
+def _is_linked(chain: CheckedChain, file: RevisionFile, parents: Sequence[str]) -> bool:
+    """Whether the code's links hold: where they do not, the docstring may be what is right."""
+    ids = chain.graph.revisions
+    return file.revision not in chain.looping and all(parent in ids for parent in parents)
+
+
+# Ids with commas between, in brackets or not; not a sentence that somebody wrote there.
+_LIST = re.compile(r"[(\[]?[^\s,()\[\]]*(?:\s*,\s*[^\s,()\[\]]*)*[)\]]?")
+
+
+def _contradiction(
+    file: RevisionFile, line: HeaderLine, name: str, right: str, *, sure: bool
+) -> Finding:
     said = line.text or "nothing"
+    replacement = None
+    if sure and _LIST.fullmatch(line.text):
+        end = line.column + len(line.text)
+        token = Token(line.text, line.line, line.column, line.line, end, True)
+        replacement = Replacement(file.path, token, right, header=True)
     return Finding(
         "C12",
         "note",
@@ -132,6 +157,7 @@ def _contradiction(file: RevisionFile, line: HeaderLine, name: str, right: str) 
         revision=file.revision,
         suggestion=f"{name}: {right}".rstrip(),
         alembic="nothing: it does not read the docstring's header",
+        replacement=replacement,
     )
 
 

@@ -11,11 +11,19 @@ from orchctl.chain.tokens import Severity, Token
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """How a finding can be mended: the text of one string literal in one file."""
+    """How a finding can be mended.
+
+    Attributes:
+        path: The file.
+        token: What is to be replaced: a string literal, quotes and all, or words of the docstring.
+        text: The text that belongs there.
+        header: Whether it is in the docstring.
+    """
 
     path: Path
     token: Token
     text: str
+    header: bool = False
 
 
 @dataclass(frozen=True, slots=True)

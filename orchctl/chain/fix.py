@@ -1,19 +1,19 @@
-"""Mending files: the edits as data, and the writing of them."""
+"""Mending files: the edits as data."""
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchctl.chain.findings import Finding, Replacement
-from orchctl.chain.source import Source, decode, line_starts
-from orchctl.errors import Refused
+from orchctl.chain.parse import parse
+from orchctl.chain.revision_file import RevisionFile
+from orchctl.chain.source import Source, decode, line_starts, lines_of
+from orchctl.chain.stock import header_of
+from orchctl.chain.syntax import tree_of
 
 # One string literal, and not several that Python would join.
 _LITERAL = re.compile(r"""([rRuU]?)("{3}|'{3}|"|')(.*)\2""", re.DOTALL)
@@ -27,12 +27,14 @@ class Edit:
         path: The file.
         before: Its text, without a byte order mark.
         after: The text it is to have.
+        data: The same as bytes: encoding, byte order mark and line ends as they were.
         findings: What this mends.
     """
 
     path: Path
     before: str
     after: str
+    data: bytes
     findings: tuple[Finding, ...]
 
     def diff(self, shown: str) -> str:
@@ -52,68 +54,60 @@ class Edit:
         return "".join(line if line.endswith("\n") else line.rstrip("\r") + "\n" for line in lines)
 
 
-def mend(findings: Iterable[Finding]) -> tuple[Edit, ...]:
+def mend(findings: Iterable[Finding], earlier: Iterable[Edit] = ()) -> tuple[Edit, ...]:
     """The edits that mend what can be mended without a doubt.
 
-    Only the characters between the quotes of the literals in question change. Nothing is written.
+    Only the literals in question change, and the ids in docstrings. Nothing is written.
 
     Args:
         findings: Those without a replacement are passed over.
+        earlier: Edits that these come on top of.
 
     Returns:
-        One edit for each file, by path. A literal that cannot be rewritten safely (joined from
-        several, no longer what was read) is left out.
+        One edit for each file, by path, the earlier ones included. What cannot be rewritten safely
+        (joined from several literals, no longer what was read) is left out.
     """
+    edits = {edit.path: edit for edit in earlier}
     by_path: dict[Path, list[Finding]] = {}
     for finding in findings:
         if finding.replacement is not None:
             by_path.setdefault(finding.replacement.path, []).append(finding)
-    edits = (_edit(path, by_path[path]) for path in sorted(by_path))
-    return tuple(edit for edit in edits if edit is not None)
+    for path, several in by_path.items():
+        edit = _edit(path, several, edits.get(path))
+        if edit is not None:
+            edits[path] = edit
+    return tuple(edits[path] for path in sorted(edits))
 
 
-def apply(edit: Edit) -> None:
-    """Write an edit: atomically, keeping mode, owner, encoding, byte order mark and line ends.
-
-    Raises:
-        Refused: The file is no longer what the edit was made from, or cannot be written.
-    """
-    try:
-        source = decode(edit.path.read_bytes())
-        if source.text != edit.before:
-            raise Refused(
-                f"{edit.path} was changed in the meantime",
-                code="file-changed",
-                state="It was left as it is",
-                hint="Run orchctl verify-chain --fix again",
-            )
-        _write(edit.path, source.encoded(edit.after))
-    except OSError as error:
-        raise Refused(
-            f"{edit.path} cannot be written: {error.strerror}",
-            code="file-not-writable",
-            state="It was left as it is",
-        ) from error
+def mended(files: Iterable[RevisionFile], edits: Iterable[Edit]) -> tuple[RevisionFile, ...]:
+    """What the files will say once the edits are in them."""
+    data = {edit.path: edit.data for edit in edits}
+    return tuple(parse(one.path, data[one.path]) if one.path in data else one for one in files)
 
 
-def _edit(path: Path, findings: list[Finding]) -> Edit | None:
+def _edit(path: Path, findings: list[Finding], earlier: Edit | None) -> Edit | None:
     try:
         source = decode(path.read_bytes())
     except OSError:
         return None
     if source.fault:
         return None
-    starts = line_starts(source.text)
-    mended: list[Finding] = []
-    after = source.text
+    before, after = source.text, source.text
+    found: list[Finding] = []
+    if earlier is not None:
+        before, after, found = earlier.before, earlier.after, list(earlier.findings)
+    starts = line_starts(after)
+    count = len(found)
     # From the end, so that earlier places stay where they are.
     for finding in sorted(findings, key=_position, reverse=True):
         replacement = finding.replacement
         changed = replacement and _replaced(after, starts, replacement)
         if changed and _encodes(source, changed):
             after = changed
-            mended.append(finding)
-    return Edit(path, source.text, after, tuple(reversed(mended))) if mended else None
+            found.insert(count, finding)
+    if len(found) == count:
+        return earlier
+    return Edit(path, before, after, source.encoded(after), tuple(found))
 
 
 def _position(finding: Finding) -> tuple[int, int]:
@@ -122,12 +116,14 @@ def _position(finding: Finding) -> tuple[int, int]:
 
 
 def _replaced(text: str, starts: list[int], replacement: Replacement) -> str | None:
-    """The text with one literal rewritten, or None when that isn't the literal that was read."""
+    """The text with one place rewritten, or None when that isn't what was read there."""
     token = replacement.token
     if max(token.line, token.end_line) > len(starts):
         return None
     start = starts[token.line - 1] + token.column - 1
     end = starts[token.end_line - 1] + token.end_column - 1
+    if replacement.header:
+        return _reworded(text, start, end, replacement)
     literal = _LITERAL.fullmatch(text, start, end)
     if literal is None or literal[2] in literal[3]:
         return None
@@ -137,6 +133,30 @@ def _replaced(text: str, starts: list[int], replacement: Replacement) -> str | N
     if _value(new) != replacement.text:
         new = repr(replacement.text)
     return text[:start] + new + text[end:]
+
+
+def _reworded(text: str, start: int, end: int, replacement: Replacement) -> str | None:
+    """The text with other words in its docstring; None unless that is all that changes."""
+    if text[start:end] != replacement.token.text:
+        return None
+    gap = " " if replacement.text and text[start - 1 : start] == ":" else ""
+    changed = text[:start] + gap + replacement.text + text[end:]
+    before, after = _parted(text), _parted(changed)
+    if before is None or after is None or before[1] != after[1] or before[0] == after[0]:
+        return None
+    words = {line.text for line in header_of(lines_of(after[0])).values()}
+    return changed if replacement.text in words else None
+
+
+def _parted(text: str) -> tuple[str, str] | None:
+    """A module's docstring, and the rest of its code."""
+    try:
+        tree = tree_of(text)
+        if tree is None or ast.get_docstring(tree, clean=False) is None:
+            return None
+        return ast.get_docstring(tree, clean=False) or "", ast.dump(ast.Module(tree.body[1:], []))
+    except RecursionError:
+        return None
 
 
 def _value(literal: str) -> object:
@@ -151,21 +171,3 @@ def _encodes(source: Source, text: str) -> bool:
         return decode(source.encoded(text)).text == text
     except UnicodeEncodeError:
         return False
-
-
-def _write(path: Path, data: bytes) -> None:
-    status = path.stat()
-    # No .py at its end: Alembic must never take the half-written file for a revision.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), status.st_mode & 0o7777)
-            with contextlib.suppress(PermissionError):  # a group's file, edited by a member
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

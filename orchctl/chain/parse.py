@@ -11,13 +11,14 @@ from pathlib import Path
 
 from orchctl.chain.facts import NAMES, Fact, Problem, missing_facts, read_fact
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
-from orchctl.chain.source import Source, decode, lines_of
+from orchctl.chain.source import Source, column_of, decode, lines_of
 from orchctl.chain.stock import header_of, read_stock
 from orchctl.chain.syntax import refusal, tree_of
 from orchctl.chain.values import Computed, Value, module_values
 
 # Alembic takes the id from the name of a file that declares none (alembic/script/base.py).
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
+_OPENING = re.compile(r"""[rRuU]?(?:"{3}|'{3}|"|')""")
 _BODY = re.compile(r"\n(?:def |class |async |@)")
 _MENTIONED = re.compile(r"\b(?:" + "|".join(NAMES) + r")\b")
 _ASSIGNMENT = re.compile(r"^(?:" + "|".join(NAMES) + r")\b[^=\n]*=(?!=)[^\r\n]*", re.MULTILINE)
@@ -189,5 +190,14 @@ def _docstring(tree: ast.Module | None) -> tuple[str, ast.expr] | None:
 
 
 def _header(source: Source, node: ast.expr) -> dict[str, HeaderLine]:
-    end = node.end_lineno or node.lineno
-    return header_of(lines_of(source.text, end)[:end])
+    """The header, of the docstring alone: comments around it may say what they like."""
+    first, last = node.lineno, node.end_lineno or node.lineno
+    lines = lines_of(source.text, last)[:last]
+    start = column_of(source.text, first, node.col_offset) - 1
+    end = column_of(source.text, last, node.end_col_offset or 0) - 1
+    quotes = 3 if lines[-1][:end].endswith(('"""', "'''")) else 1
+    lines[-1] = lines[-1][: max(end - quotes, 0)]
+    opening = _OPENING.match(lines[first - 1], start)
+    start = opening.end() if opening else start
+    lines[first - 1] = " " * start + lines[first - 1][start:]
+    return header_of([""] * (first - 1) + lines[first - 1 :])

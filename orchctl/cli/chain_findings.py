@@ -76,14 +76,24 @@ class ChainCheck:
         return self._examination.files
 
     def mend(self, *, apply: bool) -> tuple[Edit, ...]:
-        """The edits for what has one right answer; applied, the files are read again."""
-        from orchctl.chain import fix
+        """The edits for what has one right answer; applied, the files are read again.
+
+        Raises:
+            Refused: A file cannot be written; then none is.
+        """
+        from orchctl.chain import fix, rewriting
         from orchctl.chain.check import check
 
-        edits = fix.mend(check(self.place, self._examination, self.selection).findings)
+        edits: tuple[Edit, ...] = ()
+        # Once its code names the parent's id, a docstring may contradict it: looked at again.
+        for _ in range(3):
+            mended = replace(self._examination, files=fix.mended(self.files, edits))
+            more = fix.mend(check(self.place, mended, self.selection).findings, edits)
+            if more == edits:
+                break
+            edits = more
         if apply and edits:
-            for edit in edits:
-                fix.apply(edit)
+            rewriting.apply(edits)
             self._examine()
         return edits
 

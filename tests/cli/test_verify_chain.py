@@ -277,3 +277,32 @@ def test_a_broken_chain_is_not_locked(project: Project) -> None:
 
 def test_lock_and_frozen_exclude_each_other(project: Project) -> None:
     assert project.orchctl("verify-chain", "--lock", "--frozen").returncode == 2
+
+
+def test_fix_mends_the_docstring_with_the_code(project: Project) -> None:
+    path = break_parent(project)
+    header = '"""More.\n\nRevision ID: 002\nRevises: {}\n"""\n'
+    code = path.read_text()
+
+    def write(parent: str) -> bytes:
+        path.write_text(header.format(parent) + code)
+        return path.read_bytes()
+
+    before = write("001_initial")
+    right = before.replace(b"001_initial", b"001")
+    shown = project.orchctl("verify-chain", "--fix", "--dry-run")
+    assert "-Revises: 001_initial\n+Revises: 001\n" in shown.stdout
+    assert "+down_revision = '001'\n" in shown.stdout
+    assert path.read_bytes() == before
+    done = project.orchctl("verify-chain", "--fix")
+    assert (done.returncode, path.read_bytes()) == (0, right)
+    assert "002_more.py:17: C01 mended\n" in done.stdout
+    assert "002_more.py:4: C12 mended\n" in done.stdout
+    assert done.stdout.endswith("3 revisions, 1 head (003), no findings\n")
+    # Only what is looked for is mended.
+    before = write("7777")
+    assert project.orchctl("verify-chain", "--fix", "--select", "C01").returncode == 0
+    assert path.read_bytes() == before.replace(b"'001_initial'", b"'001'")
+    before = write("7777")
+    assert project.orchctl("verify-chain", "--fix", "--ignore", "C01").returncode == 0
+    assert path.read_bytes() == before.replace(b"7777", b"001")

@@ -40,6 +40,16 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
         _root("umount", "--lazy", str(folder))
 
 
+@contextmanager
+def pinned(file: Path) -> Iterator[None]:
+    """A file mounted on itself: it can be written to, and nothing can be moved in its place."""
+    _root("mount", "--bind", str(file), str(file))
+    try:
+        yield
+    finally:
+        _root("umount", "--lazy", str(file))
+
+
 def remount(folder: Path, *options: str) -> None:
     """Change the options of a mount, e.g. `ro`."""
     _root("mount", "-o", ",".join(("remount", *options)), str(folder))
