@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from llm_orchestrator.errors import ApiError
 from llm_orchestrator.secret_keys import matches, user_id_of
-from llm_orchestrator.state import CurrentState, State
+from llm_orchestrator.state import CurrentState, State, state_of
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
@@ -26,6 +28,7 @@ _admin_header = APIKeyHeader(
 )
 
 Bearer = HTTPAuthorizationCredentials | None
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,38 @@ def require_admin(
         )
     if not is_admin_key(state, key):
         raise ApiError(403, "This is not the admin key.", code="wrong_admin_key")
+
+
+class AdminRoute(APIRoute):
+    """A route that looks at the admin key before it reads the body."""
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler behind the key."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            require_admin(
+                state_of(request), await _admin_bearer(request), await _admin_header(request)
+            )
+            return await handle(request)
+
+        return guarded
+
+
+class ApiKeyRoute(APIRoute):
+    """A route that looks at the API key before it reads the body."""
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler behind the key."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            require_api_key(
+                state_of(request), await _api_bearer(request), await _api_header(request)
+            )
+            return await handle(request)
+
+        return guarded
 
 
 def is_admin_key(state: State, presented: str) -> bool:

@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
+
+from llm_orchestrator.patterns import EXPLAINED
+from llm_orchestrator.store.faults import Duplicate, StoreFault, Unknown
+
+logger = structlog.stdlib.get_logger(__name__)
 
 # What the OpenAI SDKs make their exception classes from is the status; the type is for people.
 TYPES = {
@@ -106,6 +114,9 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(StoreFault, _answer_store_fault)
+    app.add_exception_handler(OperationalError, _answer_no_database)
+    app.add_exception_handler(PoolExhausted, _answer_no_database)
 
 
 async def _answer_api_error(_request: Request, error: Exception) -> JSONResponse:
@@ -114,7 +125,24 @@ async def _answer_api_error(_request: Request, error: Exception) -> JSONResponse
     return JSONResponse(body, error.status, headers=error.headers)
 
 
-async def _answer_http(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_store_fault(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StoreFault)  # noqa: S101
+    status = {Unknown: 404, Duplicate: 409}.get(type(error), 422)
+    code = {404: "not_found", 409: "duplicate", 422: "invalid_value"}[status]
+    body = error_body(error.message, type_of(status), code=code, param=error.field)
+    return JSONResponse(body, status)
+
+
+async def _answer_no_database(request: Request, error: Exception) -> JSONResponse:
+    """The statement, which holds what was to be written, stays out of answer and log."""
+    assert isinstance(error, SQLAlchemyError)  # noqa: S101
+    reason = str(getattr(error, "orig", None) or "no connection is free")
+    logger.error("database", path=request.url.path, reason=reason)
+    body = error_body(f"The database: {reason}.", "api_error", code="database_unavailable")
+    return JSONResponse(body, 503, headers={"Retry-After": "5"})
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     message = str(error.detail or HTTPStatus(error.status_code).phrase)
     body = error_body(message, type_of(error.status_code), code=CODES.get(error.status_code))
@@ -142,4 +170,5 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     place = [str(part) for part in error["loc"]]
     if error["type"] == "json_invalid":
         return FieldError(field="", message="the body is no JSON")
-    return FieldError(field=".".join(place[1:]), message=str(error["msg"]))
+    pattern = error.get("ctx", {}).get("pattern")
+    return FieldError(field=".".join(place[1:]), message=EXPLAINED.get(pattern, str(error["msg"])))

@@ -34,6 +34,8 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# What is found here is for the one who asked.
+PRIVATE = ("/admin", "/api/admin")
 # Asked every few seconds by machines.
 QUIET = ("/health", "/healthz", "/readyz", "/metrics")
 
@@ -63,6 +65,8 @@ class RequestEnvelope:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
                 headers.setdefault("Content-Security-Policy", policy)
+                if scope["path"].startswith(PRIVATE):
+                    headers.setdefault("Cache-Control", "no-store")
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -1,13 +1,12 @@
-"""What the admin API takes and gives for providers, models and associations."""
+"""Providers, models and associations as the admin API shows them."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from llm_orchestrator.patterns import KEY, NAME, REMARK, URL
 from llm_orchestrator.schema import Model, Provider
 from llm_orchestrator.store.associations import Association
 from llm_orchestrator.store.masks import mask_key
@@ -18,67 +17,9 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _not_given() -> Any:
-    """The default of a field that a change may leave out; never dumped."""
-    return None
-
-
 Moment = Annotated[dt.datetime, AfterValidator(_in_utc)]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAME)]
-Remark = Annotated[str, Field(max_length=255, pattern=REMARK)]
-Kind = Literal["openai", "anthropic", "gemini"]
-ApiKey = Annotated[str, Field(min_length=1, max_length=255, pattern=KEY)]
-BaseUrl = Annotated[str, Field(max_length=255, pattern=URL)]
-Priority = Annotated[int, Field(ge=0, le=1_000_000, description="the lowest is tried first")]
-Weight = Annotated[
-    int, Field(ge=0, le=1_000_000, description="share of the requests beside the others")
-]
-Retries = Annotated[int, Field(ge=0, le=10)]
-Seconds = Annotated[int, Field(ge=1, le=3600, description="seconds")]
-PerMinute = Annotated[int, Field(ge=1, le=1_000_000, description="requests a minute")]
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 MASKED = "its last characters after stars; sent back as it is, the key stays as it was"
-
-
-class Taken(BaseModel):
-    """A body of a request: unknown fields and other types are errors, not ignored."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    def given(self) -> dict[str, Any]:
-        """Return the fields that were given."""
-        return self.model_dump(exclude_unset=True)
-
-
-class NewProvider(Taken):
-    """A provider to add."""
-
-    name: Name
-    type: Kind
-    api_key: ApiKey
-    base_url: BaseUrl | None = Field(default=None, description="null: the vendor's own address")
-    enabled: bool = True
-    priority: Priority = 100
-    weight: Weight = 100
-    max_retries: Retries = 3
-    timeout: Seconds = 60
-    rate_limit: PerMinute | None = None
-
-
-class ProviderChange(Taken):
-    """Fields of a provider to change; the others stay."""
-
-    name: Name = Field(default_factory=_not_given)
-    type: Kind = Field(default_factory=_not_given)
-    api_key: ApiKey = Field(default_factory=_not_given)
-    base_url: BaseUrl | None = Field(default_factory=_not_given)
-    enabled: bool = Field(default_factory=_not_given)
-    priority: Priority = Field(default_factory=_not_given)
-    weight: Weight = Field(default_factory=_not_given)
-    max_retries: Retries = Field(default_factory=_not_given)
-    timeout: Seconds = Field(default_factory=_not_given)
-    rate_limit: PerMinute | None = Field(default_factory=_not_given)
 
 
 class ProviderBody(BaseModel):
@@ -107,26 +48,6 @@ class ProviderBody(BaseModel):
         )
 
 
-class NewModel(Taken):
-    """A model to add."""
-
-    name: Name
-    remark: Remark | None = None
-    max_retry: Retries = 3
-    timeout: Seconds = 30
-    enabled: bool = True
-
-
-class ModelChange(Taken):
-    """Fields of a model to change; the others stay."""
-
-    name: Name = Field(default_factory=_not_given)
-    remark: Remark | None = Field(default_factory=_not_given)
-    max_retry: Retries = Field(default_factory=_not_given)
-    timeout: Seconds = Field(default_factory=_not_given)
-    enabled: bool = Field(default_factory=_not_given)
-
-
 class ModelBody(BaseModel):
     """A model that callers may ask for."""
 
@@ -144,30 +65,6 @@ class ModelBody(BaseModel):
         """Return a model as it is shown."""
         shown = {name: getattr(row, name) for name in cls.model_fields}
         return cls(**shown | {"enabled": row.enabled is not False})
-
-
-class NewAssociation(Taken):
-    """A provider to serve a model."""
-
-    model_id: Id
-    provider_id: Id
-    provider_model: Name = Field(description="what is sent upstream as the model's name")
-    weight: Weight = 1
-    tool_call: bool = True
-    structured_output: bool = True
-    image: bool = False
-    enabled: bool = True
-
-
-class AssociationChange(Taken):
-    """Fields of an association to change; the others stay, and so does what it joins."""
-
-    provider_model: Name = Field(default_factory=_not_given)
-    weight: Weight = Field(default_factory=_not_given)
-    tool_call: bool = Field(default_factory=_not_given)
-    structured_output: bool = Field(default_factory=_not_given)
-    image: bool = Field(default_factory=_not_given)
-    enabled: bool = Field(default_factory=_not_given)
 
 
 class AssociationBody(BaseModel):

@@ -6,7 +6,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from llm_orchestrator.admin.bodies import Moment, Name, Taken
+from llm_orchestrator.admin.bodies import Moment
+from llm_orchestrator.cache import CacheStatus
+from llm_orchestrator.inputs import Name, Taken
 from llm_orchestrator.schema import Provider, ProviderHealth, RequestLog
 from llm_orchestrator.store.stats import ProviderTotals, Totals
 
@@ -106,7 +108,7 @@ class HealthReport(BaseModel):
     status: Literal["healthy", "degraded", "unhealthy"]
     timestamp: Moment
     database_status: str = Field(description="`ok`, or what is wrong with it")
-    cache_status: str = Field(description="`disabled`, `ok`, or what is wrong with it")
+    cache_status: CacheStatus = Field(description="`unreachable`: Redis is wanted and gone")
     providers: list[ProviderHealthBody]
 
 
