@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchctl.chain.check import rule_titles
 from orchctl.chain.findings import Finding
-from orchctl.chain.titles import rule_titles
 
 if TYPE_CHECKING:
     from benchmarks.corpus import Read

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from orchctl.chain.contents import is_revision_name
 from orchctl.chain.findings import Finding
 from orchctl.chain.git import Repository
 from orchctl.chain.graph import Graph
 from orchctl.chain.parse import parse
 from orchctl.chain.project import ChainPlace
+from orchctl.chain.read import is_revision_name
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.rules import verify
 

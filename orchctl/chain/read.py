@@ -1,15 +1,25 @@
-"""Revision files, read without running them."""
+"""Revision files, read without running them.
+
+Which files count, and what their names may hold, follows Alembic 1.18 to 1.20
+(alembic/script/base.py, `Script._list_py_dir` and `Script._from_path`).
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from orchctl.chain.contents import read_data, revision_paths
+from orchctl.chain.facts import Problem
 from orchctl.chain.parse import parse
-from orchctl.chain.problem import Problem
 from orchctl.chain.revision_file import RevisionFile
+from orchctl.errors import ConfigurationError
+
+_SOURCES = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
+_SOURCES_AND_COMPILED = re.compile(r"(?!\.\#|__init__)(.*\.py)(c|o)?$")
 
 
 def read_files(
@@ -44,6 +54,94 @@ def read_files(
         return tuple(read_file(path, bodies=bodies)[0] for path in paths)
 
 
+def revision_paths(
+    version_locations: Iterable[Path], *, recursive: bool = False, sourceless: bool = False
+) -> Iterator[Path]:
+    """The revision files of these folders, resolved, each once, in Alembic's order."""
+    pattern = _SOURCES_AND_COMPILED if sourceless else _SOURCES
+    seen: set[str] = set()
+    for location in version_locations:
+        for folder in _folders(location, recursive):
+            for name, is_link in _listed(folder, sourceless):
+                path = f"{folder}{os.sep}{name}"
+                path = os.path.realpath(path) if is_link else path
+                match = pattern.match(path.rpartition(os.sep)[2])
+                if match is None or path in seen or _has_source(path):
+                    continue
+                seen.add(path)
+                yield Path(path)
+
+
+def is_revision_name(name: str) -> bool:
+    """Whether Alembic takes a file of this name for a revision."""
+    return _SOURCES.match(name) is not None
+
+
+def _folders(location: Path, recursive: bool) -> Iterator[str]:
+    root = os.path.realpath(location)
+    if not _is_folder(root):
+        return
+    if not recursive:
+        yield root
+        return
+    for folder, inside, _ in os.walk(root):
+        if not folder.endswith("__pycache__"):
+            yield folder
+            inside.sort()
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unlistable(path, error) from error
+
+
+def _unlistable(folder: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The folder {folder} cannot be listed: {error.strerror}",
+        code="versions-unreadable",
+        hint=f"ls -ld {folder} shows whose it is",
+    )
+
+
+def _listed(folder: str, sourceless: bool) -> list[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (item.name, item.is_symlink()) for item in entries if not _leads_on(item)
+            )
+    except OSError as error:
+        raise _unlistable(folder, error) from error
+    cache = os.path.join(folder, "__pycache__")  # noqa: PTH118
+    if sourceless and os.path.isdir(cache):  # noqa: PTH112
+        names = {name.partition(".")[0] for name, _ in found}
+        compiled = sorted(os.listdir(cache))  # noqa: PTH208
+        found += [
+            (os.path.join("__pycache__", name), False)  # noqa: PTH118
+            for name in compiled
+            if name.partition(".")[0] not in names
+        ]
+    return found
+
+
+def _leads_on(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself is a file that cannot be read
+        return False
+
+
+def _has_source(path: str) -> bool:
+    """Whether a compiled file stands beside what Alembic prefers to it: .py, then .pyc."""
+    if path.endswith(".py"):
+        return False
+    source = Path(path[:-1])
+    return source.exists() or (path.endswith("o") and source.with_suffix(".pyc").exists())
+
+
 def read_file(path: Path, *, bodies: bool = True) -> tuple[RevisionFile, bytes]:
     """One revision file, and its bytes; empty where they cannot be read.
 
@@ -51,7 +149,51 @@ def read_file(path: Path, *, bodies: bool = True) -> tuple[RevisionFile, bytes]:
         path: The file.
         bodies: See `read_files`.
     """
-    data = read_data(str(path))
+    data = read_data(path)
     if isinstance(data, Problem):
         return RevisionFile.unreadable(path, data), b""
     return parse(path, data, bodies=bodies), data
+
+
+def read_data(path: Path) -> bytes | Problem:
+    """A revision file's bytes, or why there are none."""
+    name = str(path)
+    if not name.endswith(".py"):
+        return _COMPILED
+    try:
+        data = _regular(name)
+    except FileNotFoundError:
+        return _closed("it is a link to nothing")
+    except OSError as error:
+        return _closed(error.strerror or str(error))
+    return _closed("it is not a regular file") if data is None else data
+
+
+def _regular(name: str) -> bytes | None:
+    """A file's bytes; None for what is no regular file."""
+    # A named pipe called x.py would block for ever.
+    if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116
+        return None
+    descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        data = os.read(descriptor, _PART)
+        while part := os.read(descriptor, _PART):
+            data += part
+    finally:
+        os.close(descriptor)
+    return data
+
+
+_PART = 1 << 20
+
+
+_COMPILED = Problem(
+    "C08",
+    "warning",
+    "This is compiled code without its source: what it holds cannot be read here",
+    suggestion="Keep the .py file beside it",
+)
+
+
+def _closed(reason: str) -> Problem:
+    return Problem("C07", "error", f"The file cannot be read: {reason}", alembic=reason)

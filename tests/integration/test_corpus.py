@@ -11,7 +11,7 @@ import pytest
 from benchmarks.corpus import read_one
 from benchmarks.corpus_page import PAGE, VERDICTS
 from benchmarks.corpus_projects import CORPUS, Corpus
-from orchctl.chain.titles import rule_titles
+from orchctl.chain.check import rule_titles
 from tests.support.project_environments import installed
 from tests.support.public_chains import PROJECTS
 from tests.support.public_projects import PublicProject

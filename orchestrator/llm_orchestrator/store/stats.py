@@ -46,22 +46,15 @@ class ProviderTotals:
     totals: Totals
 
 
-@dataclass(frozen=True)
-class Interval:
-    """The requests of an hour; `start` is in UTC."""
-
-    start: dt.datetime
-    success_requests: int
-    failed_requests: int
-
-
 # ELSE 0: without it a row that failed is NULL, and the sum over none but such rows as well.
 SUCCEEDED = case((RequestLog.status_code.between(200, 399), 1), else_=0)
 
 
-async def sum_up(session: AsyncSession, hours: int) -> tuple[Totals, Sequence[ProviderTotals]]:
-    """Return the totals of the last hours: all, and by provider, the busiest first."""
-    since = RequestLog.created_at >= _hours_ago(hours)
+async def sum_up(
+    session: AsyncSession, hours: int, now: dt.datetime | None = None
+) -> tuple[Totals, Sequence[ProviderTotals]]:
+    """Return the totals of the hours before `now`: all, and by provider, the busiest first."""
+    since = RequestLog.created_at >= _hours_before(now or dt.datetime.now(dt.UTC), hours)
     everything = _totals((await session.execute(select(*_sums()).where(since))).one())
     query = (
         select(RequestLog.provider_id, Provider.name, *_sums())
@@ -73,24 +66,6 @@ async def sum_up(session: AsyncSession, hours: int) -> tuple[Totals, Sequence[Pr
     return everything, [
         ProviderTotals(row[0], row[1], _totals(row)) for row in await session.execute(query)
     ]
-
-
-async def requests_over_time(session: AsyncSession, hours: int) -> Sequence[Interval]:
-    """Return the last hours one by one, the oldest first, those without requests as well."""
-    now = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
-    hour = func.strftime("%Y-%m-%d %H", RequestLog.created_at)
-    query = (
-        select(hour, func.count(), func.sum(SUCCEEDED))
-        .where(RequestLog.created_at >= (now - dt.timedelta(hours=hours - 1)).replace(tzinfo=None))
-        .group_by(hour)
-    )
-    found = {text: (total, good) for text, total, good in await session.execute(query)}
-    intervals = []
-    for back in range(hours - 1, -1, -1):
-        start = now - dt.timedelta(hours=back)
-        total, good = found.get(start.strftime("%Y-%m-%d %H"), (0, 0))
-        intervals.append(Interval(start, good, total - good))
-    return intervals
 
 
 def _sums() -> tuple[ColumnElement[Any], ...]:
@@ -107,5 +82,5 @@ def _totals(row: Row[Any]) -> Totals:
     return Totals(row.total, row.good, round(row.ms, 2), row.tokens, row.cost)
 
 
-def _hours_ago(hours: int) -> dt.datetime:
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(hours=hours)
+def _hours_before(now: dt.datetime, hours: int) -> dt.datetime:
+    return now.astimezone(dt.UTC).replace(tzinfo=None) - dt.timedelta(hours=hours)
