@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
@@ -23,8 +22,10 @@ from llm_orchestrator.limits import RateLimiter
 from llm_orchestrator.metrics import Metrics
 from llm_orchestrator.middleware import BodyLimit, RequestEnvelope
 from llm_orchestrator.redis_link import RedisLink
+from llm_orchestrator.routes_table import RouteTable
 from llm_orchestrator.settings import Settings
 from llm_orchestrator.state import State
+from llm_orchestrator.upstream.exchange import make_client
 from llm_orchestrator.upstream.registry import make_upstreams
 
 DESCRIPTION = """An OpenAI-compatible gateway in front of several LLM providers.
@@ -68,18 +69,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     database = Database(settings.database_url)
     await database.require_head()
     stack.push_async_callback(database.close)
-    # Timeouts are each request's own matter.
-    client = await stack.enter_async_context(
-        httpx.AsyncClient(
-            timeout=None,  # noqa: S113
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=200),
-        )
-    )
+    client = await stack.enter_async_context(make_client())
+    routes = await stack.enter_async_context(RouteTable(database).kept())
     link = await _redis_link(settings, stack)
     state = State(
         settings=settings,
         database=database,
         client=client,
+        routes=routes,
         upstreams=make_upstreams(client),
         metrics=Metrics(),
         log_writer=LogWriter(database.engine),

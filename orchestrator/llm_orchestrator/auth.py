@@ -38,7 +38,7 @@ class Caller:
     user_id: str
 
 
-def require_api_key(
+async def require_api_key(
     state: CurrentState,
     bearer: Annotated[Bearer, Security(_api_bearer)],
     header: Annotated[str | None, Security(_api_header)],
@@ -59,7 +59,7 @@ def require_api_key(
     return Caller(user_id_of(key))
 
 
-def require_admin(
+async def require_admin(
     state: CurrentState,
     bearer: Annotated[Bearer, Security(_admin_bearer)],
     header: Annotated[str | None, Security(_admin_header)],
@@ -87,7 +87,7 @@ class AdminRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            require_admin(
+            await require_admin(
                 state_of(request), await _admin_bearer(request), await _admin_header(request)
             )
             return await handle(request)
@@ -103,7 +103,7 @@ class ApiKeyRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            require_api_key(
+            await require_api_key(
                 state_of(request), await _api_bearer(request), await _api_header(request)
             )
             return await handle(request)

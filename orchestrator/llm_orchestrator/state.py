@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -13,10 +14,12 @@ from starlette.requests import HTTPConnection
 
 from llm_orchestrator.background.health_board import HealthBoard
 from llm_orchestrator.background.log_writer import LogWriter
+from llm_orchestrator.backoff import Backoff
 from llm_orchestrator.cache import Cache
 from llm_orchestrator.database import Database
 from llm_orchestrator.limits import RateLimiter
 from llm_orchestrator.metrics import Metrics
+from llm_orchestrator.routes_table import RouteTable
 from llm_orchestrator.secret_keys import digest_of_setting
 from llm_orchestrator.settings import Settings
 from llm_orchestrator.upstream.protocol import Upstream
@@ -29,6 +32,7 @@ class State:
     settings: Settings
     database: Database
     client: httpx.AsyncClient
+    routes: RouteTable
     upstreams: Mapping[str, Upstream]
     metrics: Metrics
     log_writer: LogWriter
@@ -38,6 +42,11 @@ class State:
     started_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     # Counts changes of providers, models and associations: what keeps them in memory compares.
     changes: int = 0
+    # Of these, how many the cached list of models holds.
+    listed: int = 0
+    # How retries wait, and what picks among equals: a test may want its own.
+    backoff: Backoff = field(default_factory=Backoff)
+    chance: random.Random = field(default_factory=random.Random)
     api_key_digests: tuple[str, ...] = field(init=False)
     # One, or none while the admin side is off.
     admin_key_digests: tuple[str, ...] = field(init=False)
@@ -52,6 +61,15 @@ class State:
         self.changes += 1
 
 
+async def current_state(connection: HTTPConnection) -> State:
+    """Return the state of the app that answers, as a dependency.
+
+    A coroutine: what is none is run in a thread, which costs more than all else that a request to
+    /v1 passes.
+    """
+    return state_of(connection)
+
+
 def state_of(connection: HTTPConnection) -> State:
     """Return the state of the app that answers."""
     state = connection.app.state.gateway
@@ -59,4 +77,4 @@ def state_of(connection: HTTPConnection) -> State:
     return state
 
 
-CurrentState = Annotated[State, Depends(state_of)]
+CurrentState = Annotated[State, Depends(current_state)]

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from llm_orchestrator.upstream.events import ChunkWriter, make_completion, make_usage
 from llm_orchestrator.upstream.exchange import describe_error
 from llm_orchestrator.upstream.protocol import Chunk, Json, Target, UpstreamBroken
+from llm_orchestrator.upstream.shapes import reading_answer
 
 _FINISH = {
     "end_turn": "stop",
@@ -36,6 +37,7 @@ _STATUS = {
 }
 
 
+@reading_answer()
 def translate_answer(answer: Json) -> Json:
     """Translate a message. Raises UpstreamBroken when it is none."""
     blocks = answer.get("content")
@@ -104,6 +106,7 @@ class StreamTranslation:
         self._empty: set[int] = set()
         self.complete = False
 
+    @reading_answer()
     def translate(self, event: Json) -> list[Chunk]:
         """Translate one event to the chunks it makes, often none."""
         kind = event.get("type")

@@ -11,6 +11,7 @@ from typing import Any
 
 from llm_orchestrator.upstream.content import read_data_url, read_parts, read_text
 from llm_orchestrator.upstream.protocol import Json, Unsupported
+from llm_orchestrator.upstream.shapes import reading_request
 
 # The API wants a bound on every request; OpenAI's callers needn't give one. Every model takes this.
 DEFAULT_MAX_TOKENS = 4096
@@ -20,6 +21,7 @@ _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 JSON_INSTRUCTION = "Answer with a single JSON object and nothing else: no prose, no code fence."
 
 
+@reading_request()
 def translate_request(body: Json, model: str) -> Json:
     """Translate a request. Raises Unsupported for what the API has no words for."""
     if (body.get("n") or 1) != 1:

@@ -16,6 +16,7 @@ from llm_orchestrator.upstream.events import ChunkWriter, make_completion, make_
 from llm_orchestrator.upstream.exchange import describe_error
 from llm_orchestrator.upstream.gemini_request import MADE_ID
 from llm_orchestrator.upstream.protocol import Chunk, Json, Target, UpstreamBroken
+from llm_orchestrator.upstream.shapes import reading_answer
 
 _FILTERED = frozenset(
     "SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY "
@@ -23,6 +24,7 @@ _FILTERED = frozenset(
 )
 
 
+@reading_answer()
 def translate_answer(answer: Json, model: str) -> Json:
     """Translate an answer. Raises UpstreamBroken when it is none."""
     choices = [_translate_candidate(candidate) for candidate in _candidates(answer)]
@@ -112,6 +114,7 @@ class StreamTranslation:
         self._finished: set[int] = set()
         self._usage: Json = {}
 
+    @reading_answer()
     def translate(self, answer: Json) -> list[Chunk]:
         """Translate one partial answer to chunks."""
         if "error" in answer:
@@ -166,6 +169,7 @@ class StreamTranslation:
         return self._writer.usage(translate_usage(self._usage))
 
 
+@reading_answer()
 def translate_embeddings(answer: Json, model: str, encoding: Any) -> Json:
     """Translate embeddings, as base64 of 32-bit floats if asked for like that."""
     embeddings = answer.get("embeddings")

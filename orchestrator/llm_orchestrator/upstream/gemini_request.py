@@ -12,6 +12,7 @@ from typing import Any
 
 from llm_orchestrator.upstream.content import guess_image_type, read_data_url, read_parts, read_text
 from llm_orchestrator.upstream.protocol import Json, Unsupported
+from llm_orchestrator.upstream.shapes import reading_request
 
 # Calls that Gemini gave no id get one with this prefix; it must not see that again.
 MADE_ID = "call_made_"
@@ -30,6 +31,7 @@ _CONFIG = {
 }
 
 
+@reading_request()
 def translate_request(body: Json, model: str) -> Json:
     """Translate a request. Raises Unsupported for what the API has no words for."""
     system, contents = translate_messages(body.get("messages") or [], model)

@@ -1,0 +1,86 @@
+"""What callers send: OpenAI's bodies and the gateway's own fields among them.
+
+Only what routing and the adapters read is checked. Everything else goes on as it came, so that a
+field which OpenAI adds tomorrow needs nothing here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+OWN_FIELDS = frozenset({"provider", "fallback_providers", "timeout", "retry_count"})
+MOST_RETRIES = 5
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Objects = list[dict[str, Any]]
+
+
+class RoutedRequest(BaseModel):
+    """What every request to a model has."""
+
+    # Strict: what an adapter reads is what the caller wrote, not what it could be taken for.
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    model: Name = Field(description="a name from /v1/models")
+    provider: Name | None = Field(default=None, description="ask this provider, and no other first")
+    fallback_providers: list[Name] | None = Field(
+        default=None,
+        max_length=10,
+        description="providers to ask, in this order, when those of the model have failed",
+    )
+    timeout: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="seconds that each provider has, retries included; in a stream, until its "
+        "first part and then between two parts. Default: the model's, else the provider's",
+    )
+    retry_count: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_RETRIES,
+        description="how often one provider is asked again. Default: the model's",
+    )
+
+
+class Message(BaseModel):
+    """One message of a conversation."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    role: str
+    content: str | Objects | None = None
+    tool_calls: Objects | None = None
+
+
+class ChatRequest(RoutedRequest):
+    """OpenAI's chat completion request; fields that are not listed go on to the provider."""
+
+    messages: list[Message] = Field(min_length=1)
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    tools: Objects | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: dict[str, Any] | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    n: int | None = Field(default=None, ge=1, le=128)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    stop: str | list[str] | None = None
+
+
+class EmbeddingRequest(RoutedRequest):
+    """OpenAI's embedding request; fields that are not listed go on to the provider."""
+
+    input: str | list[str] | list[int] | list[list[int]] = Field(min_length=1)
+    encoding_format: str | None = Field(default=None, description="float or base64")
+    dimensions: int | None = Field(default=None, ge=1)
+
+
+def strip_own_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body as a provider gets it."""
+    return {name: value for name, value in body.items() if name not in OWN_FIELDS}
