@@ -14,9 +14,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from llm_orchestrator.patterns import EXPLAINED
-from llm_orchestrator.store.faults import Duplicate, StoreFault, Unknown
+from llm_orchestrator.store.faults import Duplicate, MaskedKey, StoreFault, Unknown
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -38,6 +39,12 @@ CODES = {
     405: "method_not_allowed",
     413: "request_too_large",
     422: "invalid_value",
+}
+
+STORE_FAULTS: Mapping[type[StoreFault], tuple[int, str]] = {
+    Unknown: (404, "not_found"),
+    Duplicate: (409, "duplicate"),
+    MaskedKey: (409, "masked_key"),
 }
 
 
@@ -127,8 +134,7 @@ async def _answer_api_error(_request: Request, error: Exception) -> JSONResponse
 
 async def _answer_store_fault(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StoreFault)  # noqa: S101
-    status = {Unknown: 404, Duplicate: 409}.get(type(error), 422)
-    code = {404: "not_found", 409: "duplicate", 422: "invalid_value"}[status]
+    status, code = STORE_FAULTS[type(error)]
     body = error_body(error.message, type_of(status), code=code, param=error.field)
     return JSONResponse(body, status)
 
@@ -144,9 +150,26 @@ async def _answer_no_database(request: Request, error: Exception) -> JSONRespons
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
-    message = str(error.detail or HTTPStatus(error.status_code).phrase)
-    body = error_body(message, type_of(error.status_code), code=CODES.get(error.status_code))
-    return JSONResponse(body, error.status_code, headers=error.headers)
+    # The framework's word for a body that is no UTF-8 or no form; any other body in error is 422.
+    status = _invalid_status(request) if error.status_code == 400 else error.status_code
+    message = str(error.detail or HTTPStatus(status).phrase)
+    body = error_body(message, type_of(status), code=CODES.get(status))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return JSONResponse(body, status, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return every method that the path takes; the framework names those of its first route."""
+    return [
+        method
+        for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -154,8 +177,6 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     found = [_field_error(each) for each in error.errors()]
     message = "; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in found)
-    # OpenAI answers 400; elsewhere it is what FastAPI and its clients are used to.
-    status = 400 if request.url.path.startswith("/v1/") else 422
     body = error_body(
         message,
         "invalid_request_error",
@@ -163,7 +184,12 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
         param=found[0].field or None if found else None,
         errors=found,
     )
-    return JSONResponse(body, status)
+    return JSONResponse(body, _invalid_status(request))
+
+
+def _invalid_status(request: Request) -> int:
+    """OpenAI answers 400; elsewhere it is what FastAPI and its clients are used to."""
+    return 400 if request.url.path.startswith("/v1/") else 422
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from llm_orchestrator.patterns import KEY, NAME, REMARK, URL
+from llm_orchestrator.patterns import KEY, KEY_OR_MASK, NAME, REMARK, URL
 
 
 def _not_given() -> Any:
@@ -14,19 +14,31 @@ def _not_given() -> Any:
     return None
 
 
+def _whole(value: Any) -> Any:
+    """Take 3.0 for 3: to JSON they are one number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Last of a type's facts: before them, it would hide them from OpenAPI.
+WHOLE = BeforeValidator(_whole)
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAME)]
 Remark = Annotated[str, Field(max_length=255, pattern=REMARK)]
 Kind = Literal["openai", "anthropic", "gemini"]
 ApiKey = Annotated[str, Field(min_length=1, max_length=255, pattern=KEY)]
+ChangedKey = Annotated[str, Field(min_length=1, max_length=255, pattern=KEY_OR_MASK)]
 BaseUrl = Annotated[str, Field(max_length=255, pattern=URL)]
-Priority = Annotated[int, Field(ge=0, le=1_000_000, description="the lowest is tried first")]
+Priority = Annotated[int, Field(ge=0, le=1_000_000, description="the lowest is tried first"), WHOLE]
 Weight = Annotated[
-    int, Field(ge=0, le=1_000_000, description="share of the requests beside the others")
+    int,
+    Field(ge=0, le=1_000_000, description="share of the requests beside the others"),
+    WHOLE,
 ]
-Retries = Annotated[int, Field(ge=0, le=10)]
-Seconds = Annotated[int, Field(ge=1, le=3600, description="seconds")]
-PerMinute = Annotated[int, Field(ge=1, le=1_000_000, description="requests a minute")]
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Retries = Annotated[int, Field(ge=0, le=10), WHOLE]
+Seconds = Annotated[int, Field(ge=1, le=3600, description="seconds"), WHOLE]
+PerMinute = Annotated[int, Field(ge=1, le=1_000_000, description="requests a minute"), WHOLE]
+# Beyond that JSON numbers are no longer exact.
+HIGHEST_ID = 2**53 - 1
+Id = Annotated[int, Field(ge=1, le=HIGHEST_ID), WHOLE]
 
 
 class Taken(BaseModel):
@@ -59,7 +71,7 @@ class ProviderChange(Taken):
 
     name: Name = Field(default_factory=_not_given)
     type: Kind = Field(default_factory=_not_given)
-    api_key: ApiKey = Field(default_factory=_not_given)
+    api_key: ChangedKey = Field(default_factory=_not_given)
     base_url: BaseUrl | None = Field(default_factory=_not_given)
     enabled: bool = Field(default_factory=_not_given)
     priority: Priority = Field(default_factory=_not_given)

@@ -9,10 +9,10 @@ from fastapi import Depends, Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_orchestrator.errors import ErrorBody
+from llm_orchestrator.inputs import HIGHEST_ID
 from llm_orchestrator.state import CurrentState
 
-# SQLite's integers have 64 bits.
-RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+RowId = Annotated[int, Path(ge=1, le=HIGHEST_ID)]
 
 Answers = dict[int | str, dict[str, Any]]
 NOT_FOUND: Answers = {404: {"model": ErrorBody, "description": "There is no such thing"}}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from llm_orchestrator.admin.session import INVALID, TOO_LARGE, CurrentSession
 from llm_orchestrator.auth import AdminRoute
-from llm_orchestrator.errors import ApiError, ErrorBody
+from llm_orchestrator.errors import ApiError
 from llm_orchestrator.state import CurrentState
 from llm_orchestrator.store.sheets import EXAMPLES
 from llm_orchestrator.store.transfer import (
@@ -81,11 +81,7 @@ async def export_template() -> Response:
 
 @router.post(
     "/import/config",
-    responses={
-        **TOO_LARGE,
-        **INVALID,
-        400: {"model": ErrorBody, "description": "The form can't be read"},
-    },
+    responses={**TOO_LARGE, **INVALID},
 )
 async def import_config(
     session: CurrentSession,

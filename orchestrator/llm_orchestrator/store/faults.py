@@ -18,3 +18,10 @@ class Unknown(StoreFault):
 
 class Duplicate(StoreFault):
     """There is one already."""
+
+
+class MaskedKey(StoreFault):
+    """A key that is only what stands for one, and not for the key that is there."""
+
+    def __init__(self) -> None:
+        super().__init__("api_key is a masked key, not a key.", "api_key")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_orchestrator.schema import Provider
-from llm_orchestrator.store.faults import Duplicate, StoreFault, Unknown
+from llm_orchestrator.store.faults import Duplicate, MaskedKey, Unknown
 from llm_orchestrator.store.masks import is_masked, mask_key
 
 
@@ -33,9 +33,9 @@ async def find_provider(session: AsyncSession, provider_id: int) -> Provider:
 
 
 async def create_provider(session: AsyncSession, values: Mapping[str, Any]) -> Provider:
-    """Add a provider and commit. Raises Duplicate for a name that is taken."""
+    """Add a provider and commit. Raises Duplicate for a name that is taken, MaskedKey."""
     if is_masked(values["api_key"]):
-        raise StoreFault("api_key is a masked key, not a key.", "api_key")
+        raise MaskedKey
     provider = Provider(**values)
     session.add(provider)
     await _commit(session, provider)
@@ -47,14 +47,14 @@ async def change_provider(
 ) -> Provider:
     """Change the fields given and commit; a key's own mask leaves the key as it is.
 
-    Raises Unknown, Duplicate, and StoreFault for the mask of another key.
+    Raises Unknown, Duplicate, and MaskedKey for the mask of another key.
     """
     provider = await find_provider(session, provider_id)
     changes = dict(values)
     key = changes.get("api_key")
     if key is not None and is_masked(key):
         if key != mask_key(provider.api_key):
-            raise StoreFault("api_key is a masked key, not a key.", "api_key")
+            raise MaskedKey
         del changes["api_key"]
     for name, value in changes.items():
         setattr(provider, name, value)
