@@ -16,6 +16,7 @@ from pathlib import Path
 
 from orchctl.chain.bindings import Bindings
 from orchctl.chain.engines import Engines
+from orchctl.chain.regular_file import read_regular
 from orchctl.chain.source import decode
 from orchctl.chain.urls import Doubt, Urls
 
@@ -102,7 +103,7 @@ def read_environment(path: Path) -> EnvironmentFacts:
         The facts; never an error: a file that cannot be read or parsed proves nothing.
     """
     try:
-        source = decode(path.read_bytes())
+        source = decode(read_regular(path))
         if source.fault:
             return EnvironmentFacts(False, f"{path.name}: {source.fault}", None)
         tree = ast.parse(source.text)

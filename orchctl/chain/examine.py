@@ -16,7 +16,7 @@ from orchctl.chain.facts import Problem
 from orchctl.chain.ignores import Ignore
 from orchctl.chain.lint.file_lint import FileLint
 from orchctl.chain.project import ChainPlace
-from orchctl.chain.read import read_data, revision_paths
+from orchctl.chain.read import read_data, revision_paths, stray
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.workers import at_work, usable
 
@@ -66,9 +66,11 @@ def examine(
     Raises:
         ConfigurationError: A folder that exists cannot be listed.
     """
-    paths = list(
-        revision_paths(place.locations, recursive=place.recursive, sourceless=place.sourceless)
+    strays: list[Path] = []
+    found = revision_paths(
+        place.locations, recursive=place.recursive, sourceless=place.sourceless, strays=strays
     )
+    paths = list(found)
     if cache is not None and len(paths) < cache.least:
         cache = None
     with warnings.catch_warnings():
@@ -76,7 +78,7 @@ def examine(
         warnings.simplefilter("ignore")
         examined = _examined(paths, lint, processes, cache)
     return Examination(
-        tuple(one.file for one in examined),
+        (*(one.file for one in examined), *map(stray, strays)),
         {one.file.path: one.lint for one in examined if one.lint is not None},
         {one.file.path: one.ignores for one in examined if one.ignores},
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchctl.chain.findings import Finding, Replacement
 from orchctl.chain.parse import parse
+from orchctl.chain.regular_file import read_regular
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.source import Source, decode, line_starts, lines_of
 from orchctl.chain.stock import header_of
@@ -87,7 +88,7 @@ def mended(files: Iterable[RevisionFile], edits: Iterable[Edit]) -> tuple[Revisi
 
 def _edit(path: Path, findings: list[Finding], earlier: Edit | None) -> Edit | None:
     try:
-        source = decode(path.read_bytes())
+        source = decode(read_regular(path))
     except OSError:
         return None
     if source.fault:

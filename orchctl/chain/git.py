@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,15 +95,19 @@ class Repository:
         """The files of a commit in some folders, by path from the top, with their object ids."""
         words = ("ls-tree", "-r", "-z", "--full-tree", commit, "--", *folders)
         found = _git(self.folder, *words)
-        entries = [entry for entry in found.stdout.decode("utf-8", "replace").split("\0") if entry]
+        entries = [entry for entry in os.fsdecode(found.stdout).split("\0") if entry]
         parted = [entry.partition("\t") for entry in entries]
         return {path: head.split()[2] for head, _, path in parted if head.split()[1] == "blob"}
 
     def object_ids(self, paths: Sequence[str]) -> dict[str, str]:
-        """The ids that files of the work tree would have as objects."""
-        asked = "".join(f"{path}\n" for path in paths).encode()
-        found = _git(self.folder, "hash-object", "--stdin-paths", stdin=asked)
-        return dict(zip(paths, found.stdout.decode().split(), strict=True))
+        """The ids that files of the work tree would have as objects.
+
+        Files that vanish meanwhile, and those after them, have none; nor has a name of two lines.
+        """
+        asked = [path for path in paths if "\n" not in path]
+        stdin = os.fsencode("".join(f"{path}\n" for path in asked))
+        found = _git(self.folder, "hash-object", "--stdin-paths", stdin=stdin)
+        return dict(zip(asked, found.stdout.decode().split(), strict=False))
 
     def contents(self, objects: Iterable[str]) -> dict[str, bytes]:
         """The bytes of objects, by id."""
@@ -137,13 +142,13 @@ class Repository:
     def files_with(self, pattern: str, commit: str, folders: Sequence[str]) -> list[str]:
         """The files of a commit with a line that an extended regular expression matches."""
         words = ("grep", "-l", "-z", "-E", "-e", pattern, commit, "--", *folders)
-        found = _git(self.folder, *words).stdout.decode("utf-8", "replace").split("\0")
+        found = os.fsdecode(_git(self.folder, *words).stdout).split("\0")
         return [one.partition(":")[2] for one in found if one]
 
     def renames(self, commit: str, folders: Iterable[str]) -> Mapping[str, str | None]:
         """What a commit did to files of some folders: each old path with its new one, or None."""
         words = ("show", "--format=", "--name-status", "-z", "-M", commit, "--", *folders)
-        fields = _git(self.folder, *words).stdout.decode("utf-8", "replace").split("\0")
+        fields = os.fsdecode(_git(self.folder, *words).stdout).split("\0")
         found: dict[str, str | None] = {}
         place = 0
         while place < len(fields) - 1:
@@ -159,7 +164,7 @@ class Repository:
 
     def path_of(self, path: Path) -> str | None:
         """A file's path from the top of the repository; None when it is outside."""
-        whole = path.resolve()
+        whole = Path(os.path.realpath(path))  # Path.resolve() fails at a link to itself
         return (
             whole.relative_to(self.folder).as_posix() if whole.is_relative_to(self.folder) else None
         )

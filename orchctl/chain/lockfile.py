@@ -18,6 +18,7 @@ from orchctl.chain.findings import Finding
 from orchctl.chain.fingerprint import fingerprint
 from orchctl.chain.graph import Graph
 from orchctl.chain.read import read_file
+from orchctl.chain.regular_file import read_regular
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.source import decode
 from orchctl.errors import ConfigurationError
@@ -73,14 +74,16 @@ def read_lock(path: Path) -> tuple[Locked, ...]:
         ConfigurationError: It isn't there, or is none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path).decode().splitlines()
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"There is no {path}",
             code="no-lockfile",
             hint="orchctl verify-chain --lock writes it; put it under version control",
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
         raise _unreadable(path, str(error)) from error
     found = []
     for number, line in enumerate(lines, 1):

@@ -6,6 +6,7 @@ Which files count, and what their names may hold, follows Alembic 1.18 to 1.20
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from orchctl.chain.facts import Problem
 from orchctl.chain.parse import parse
+from orchctl.chain.regular_file import MOST_BYTES, read_regular
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.errors import ConfigurationError
 
@@ -50,14 +52,29 @@ def read_files(
     with warnings.catch_warnings():
         # Compiling warns about things like "\d" in somebody's docstring: not our business.
         warnings.simplefilter("ignore")
-        paths = revision_paths(version_locations, recursive=recursive, sourceless=sourceless)
-        return tuple(read_file(path, bodies=bodies)[0] for path in paths)
+        strays: list[Path] = []
+        paths = revision_paths(
+            version_locations, recursive=recursive, sourceless=sourceless, strays=strays
+        )
+        files = [read_file(path, bodies=bodies)[0] for path in paths]
+        return (*files, *map(stray, strays))
 
 
 def revision_paths(
-    version_locations: Iterable[Path], *, recursive: bool = False, sourceless: bool = False
+    version_locations: Iterable[Path],
+    *,
+    recursive: bool = False,
+    sourceless: bool = False,
+    strays: list[Path] | None = None,
 ) -> Iterator[Path]:
-    """The revision files of these folders, resolved, each once, in Alembic's order."""
+    """The revision files of these folders, resolved, each once, in Alembic's order.
+
+    Args:
+        version_locations: See `read_files`, as for the next two.
+        recursive: …
+        sourceless: …
+        strays: Takes the links whose names are those of revisions, and their files' names are not.
+    """
     pattern = _SOURCES_AND_COMPILED if sourceless else _SOURCES
     seen: set[str] = set()
     for location in version_locations:
@@ -66,6 +83,8 @@ def revision_paths(
                 path = f"{folder}{os.sep}{name}"
                 path = os.path.realpath(path) if is_link else path
                 match = pattern.match(path.rpartition(os.sep)[2])
+                if match is None and is_link and strays is not None and pattern.match(name):
+                    strays.append(Path(folder, name))
                 if match is None or path in seen or _has_source(path):
                     continue
                 seen.add(path)
@@ -84,7 +103,7 @@ def _folders(location: Path, recursive: bool) -> Iterator[str]:
     if not recursive:
         yield root
         return
-    for folder, inside, _ in os.walk(root):
+    for folder, inside, _ in os.walk(root, onerror=_refuse):
         if not folder.endswith("__pycache__"):
             yield folder
             inside.sort()
@@ -97,6 +116,11 @@ def _is_folder(path: str) -> bool:
         return False
     except OSError as error:
         raise _unlistable(path, error) from error
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # gone while its parent was looked through
+        raise _unlistable(error.filename, error) from error
 
 
 def _unlistable(folder: str, error: OSError) -> ConfigurationError:
@@ -161,32 +185,23 @@ def read_data(path: Path) -> bytes | Problem:
     if not name.endswith(".py"):
         return _COMPILED
     try:
-        data = _regular(name)
+        return read_regular(name)
     except FileNotFoundError:
-        return _closed("it is a link to nothing")
+        return _closed("it is gone, or a link to nothing", "No such file or directory")
     except OSError as error:
-        return _closed(error.strerror or str(error))
-    return _closed("it is not a regular file") if data is None else data
+        if error.errno == errno.EFBIG:
+            return _LARGE
+        said = error.strerror or str(error)
+        return _closed(said, None if error.errno == errno.EINVAL else said)
 
 
-def _regular(name: str) -> bytes | None:
-    """A file's bytes; None for what is no regular file."""
-    # A named pipe called x.py would block for ever.
-    if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116
-        return None
-    descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        data = os.read(descriptor, _PART)
-        while part := os.read(descriptor, _PART):
-            data += part
-    finally:
-        os.close(descriptor)
-    return data
-
-
-_PART = 1 << 20
-
-
+_LARGE = Problem(
+    "C07",
+    "warning",
+    f"The file is larger than {MOST_BYTES >> 20} MiB: it is not read here",
+    suggestion="Keep data in a file of its own, beside the revision",
+    alembic="nothing, when Python has the memory to compile it",
+)
 _COMPILED = Problem(
     "C08",
     "warning",
@@ -195,5 +210,18 @@ _COMPILED = Problem(
 )
 
 
-def _closed(reason: str) -> Problem:
-    return Problem("C07", "error", f"The file cannot be read: {reason}", alembic=reason)
+def _closed(reason: str, alembic: str | None) -> Problem:
+    return Problem("C07", "error", f"The file cannot be read: {reason}", alembic=alembic)
+
+
+def stray(path: Path) -> RevisionFile:
+    """What there is to say of a link that looks like a revision, and is none to Alembic."""
+    name = os.path.realpath(path).rpartition(os.sep)[2]
+    problem = Problem(
+        "C07",
+        "warning",
+        f"This is a link to {name!r}: Alembic goes by that name, and takes it for no revision",
+        suggestion="Let it lead to a file whose name ends in .py, or take it away",
+        alembic="nothing: it passes over it",
+    )
+    return RevisionFile.unreadable(path, problem)

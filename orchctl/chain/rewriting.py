@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchctl.chain.fix import Edit
+from orchctl.chain.regular_file import read_regular
 from orchctl.chain.source import decode
 from orchctl.errors import Refused
 
@@ -42,7 +43,7 @@ def apply(edits: Sequence[Edit]) -> None:
 
 
 def _as_read(edit: Edit) -> bytes:
-    data = edit.path.read_bytes()
+    data = read_regular(edit.path)
     if decode(data).text != edit.before:
         raise Refused(
             f"{edit.path} was changed in the meantime",

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchctl.chain.regular_file import read_regular
+
 # PEP 263: the cookie stands in line one, or in line two below a comment or an empty line.
 _COOKIE = re.compile(
     rb"\A(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))?[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
@@ -102,8 +104,7 @@ def line_starts(text: str) -> list[int]:
 def read_line(path: Path, number: int, *, width: int = 160) -> str | None:
     """One line of a file for a message, cut to `width` characters; None when there is none."""
     try:
-        # Reading a named pipe would wait for ever.
-        data = path.read_bytes() if path.is_file() else b""
+        data = read_regular(path)
     except OSError:
         return None
     lines = lines_of(decode(data).text, number)

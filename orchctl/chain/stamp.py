@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from orchctl.chain.findings import Finding
 from orchctl.chain.graph import Graph
+from orchctl.chain.regular_file import read_regular
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.source import decode
 from orchctl.chain.suggest import likely_id
@@ -120,7 +121,7 @@ def created_tables(files: Iterable[RevisionFile]) -> set[str]:
     names: set[str] = set()
     for file in files:
         try:
-            text = decode(file.path.read_bytes()).text
+            text = decode(read_regular(file.path)).text
         except OSError:
             continue
         names.update(_CREATED.findall(text))

@@ -134,7 +134,7 @@ def _version_table(place: ChainPlace, settings: Settings) -> str:
     """The name of Alembic's table; env.py is asked where it computes that name."""
     from orchctl.chain.environment import DEFAULT_VERSION_TABLE, read_environment
 
-    if place.env_py is None:
+    if place.env_py is None or not place.env_py.is_file():  # a pipe would be waited for
         return DEFAULT_VERSION_TABLE
     stated = read_environment(place.env_py).version_table
     if stated is None and _is_own(place, settings):
