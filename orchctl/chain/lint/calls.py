@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 
 from orchctl.chain.lint import operations
 from orchctl.chain.lint.connections import on_bind, on_raw, on_session
@@ -45,7 +46,18 @@ _TESTS = frozenset(("endswith", "startswith"))
 
 def call(reader: Reader, node: ast.Call) -> Thing:
     """Note what a call does, and give what it gives."""
-    called = reader.evaluate(node.func)
+    func = node.func
+    if type(func) is ast.Attribute and type(func.value) is ast.Name:
+        # `sa.…()`, `op.…()`, `batch_op.…()`, as nearly all are: straight on.
+        of = reader.look_up(func.value.id)
+        if type(of) is Dotted:
+            return _imported(reader, f"{of.name}.{func.attr}", _given(reader, node))
+        if type(of) is Batch:
+            return operations.on_batch(reader, of, func.attr, _given(reader, node))
+    return _other(reader, reader.evaluate(func), node)
+
+
+def _other(reader: Reader, called: Thing, node: ast.Call) -> Thing:
     given = _given(reader, node)
     kind = type(called)
     if kind is Dotted:
@@ -62,20 +74,24 @@ def call(reader: Reader, node: ast.Call) -> Thing:
 
 
 def _given(reader: Reader, node: ast.Call) -> Given:
+    # Most arguments are constants and calls: no need to ask what these stand for.
+    constant, called = ast.Constant, ast.Call
     args: list[Thing] = []
     for one in node.args:
-        if type(one) is ast.Constant:  # most arguments are: no need to ask what it stands for
-            args.append(one.value)
-            continue
-        thing = reader.evaluate(one)
-        if type(one) is ast.Starred:
+        kind = type(one)
+        if kind is constant:
+            args.append(one.value)  # type: ignore[attr-defined]
+        elif kind is called:
+            args.append(call(reader, one))  # type: ignore[arg-type]
+        elif kind is ast.Starred:
+            thing = reader.evaluate(one)
             args += thing if type(thing) is tuple else (UNKNOWN,)
         else:
-            args.append(thing)
+            args.append(reader.evaluate(one))
     keywords: dict[str, Thing] = {}
     for keyword in node.keywords:
         value = keyword.value
-        thing = value.value if type(value) is ast.Constant else reader.evaluate(value)
+        thing = value.value if type(value) is constant else reader.evaluate(value)
         if keyword.arg is not None:
             keywords[keyword.arg] = thing
         elif isinstance(thing, dict):
@@ -86,6 +102,9 @@ def _given(reader: Reader, node: ast.Call) -> Given:
 
 
 def _imported(reader: Reader, name: str, given: Given) -> Thing:
+    plain = _plain(name)
+    if plain is not None:
+        return plain[0](reader, plain[1], given)
     if name.startswith(_ALEMBIC):
         return _alembic(reader, name.removeprefix(_ALEMBIC), given)
     if name.endswith(".func.case"):
@@ -100,6 +119,28 @@ def _imported(reader: Reader, name: str, given: Given) -> Thing:
     elif name == "textwrap.dedent" and given.args and isinstance(given.args[0], str):
         return given.args[0]
     return UNKNOWN
+
+
+# The same few names are called over and over.
+@lru_cache(maxsize=4000)
+def _plain(name: str) -> tuple[Callable[[Reader, str, Given], Thing], str] | None:
+    """What a call of an operation or of a class of SQLAlchemy's does, and the name it goes by."""
+    root, _, last = name.rpartition(".")
+    if root == "alembic.op":
+        return operations.on_op, last
+    if root.partition(".")[0] in _SQLALCHEMY and not root.endswith("func") and last not in _SPECIAL:
+        return _build, last
+    return None
+
+
+def _build(reader: Reader, name: str, given: Given) -> Thing:
+    keywords = given.keywords
+    if keywords:
+        # Reflected from the database: Table(…, autoload_with=bind), MetaData().reflect(bind).
+        about = keywords.get("autoload_with") or keywords.get("bind")
+        if type(about) is Bind:
+            reader.note("read", given.node, call="autoload_with")
+    return Built(name, given.args, keywords)
 
 
 def _alembic(reader: Reader, name: str, given: Given) -> Thing:
@@ -123,13 +164,7 @@ def _sqlalchemy(reader: Reader, name: str, given: Given) -> Thing:
     if before.endswith("func"):
         return Built(f"func.{last}", given.args, given.keywords)
     special = _SPECIAL.get(last)
-    if special is not None:
-        return special(reader, given)
-    # Reflected from the database: Table(…, autoload_with=bind), MetaData().reflect(bind).
-    about = given.keywords and (given.keywords.get("autoload_with") or given.keywords.get("bind"))
-    if type(about) is Bind:
-        reader.note("read", given.node, call="autoload_with")
-    return Built(last, given.args, given.keywords)
+    return special(reader, given) if special is not None else _build(reader, last, given)
 
 
 def _inspector(reader: Reader, given: Given) -> Thing:

@@ -81,7 +81,9 @@ def on_op(reader: Reader, method: str, given: Given) -> Thing:
     kind, position, name = known
     table = given.args[position] if position < len(given.args) else given.keywords.get(name)
     rest = given.args[:position] + given.args[position + 1 :]
-    keywords = {key: thing for key, thing in given.keywords.items() if key != name}
+    keywords = given.keywords
+    if name in keywords:
+        keywords = {key: thing for key, thing in keywords.items() if key != name}
     reader.note(kind, given.node, table=named(table), call=method, args=rest, keywords=keywords)
     return _created(given) if method == "create_table" else UNKNOWN
 
