@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     WORKLOAD = 9
     TIMEOUT = 10
     BUG = 70
+    NOT_EXECUTABLE = 126
+    NOT_FOUND = 127
     INTERRUPTED = 130
 
 
@@ -135,6 +137,20 @@ class TimedOut(OrchctlError):
 
     code = "timeout"
     exit_code = ExitCode.TIMEOUT
+
+
+class CommandNotExecutable(OrchctlError):
+    """The command behind `run --` is there, but can't be executed; a shell's exit code for it."""
+
+    code = "command-not-executable"
+    exit_code = ExitCode.NOT_EXECUTABLE
+
+
+class CommandNotFound(OrchctlError):
+    """There is no such command behind `run --`; a shell's exit code for it."""
+
+    code = "command-not-found"
+    exit_code = ExitCode.NOT_FOUND
 
 
 class Interrupted(OrchctlError):

@@ -193,6 +193,87 @@ class Output:
         )
 
 
+class StepLog(Output):
+    """What `run` tells on stderr: a line for each step, an error too; stdout is the command's own.
+
+    Args:
+        lines_as_json: Each line a JSON object (docs/json.md).
+        quiet: Errors only.
+        colour: False switches colour off.
+        debug: Tracebacks with errors.
+    """
+
+    _TELL_AGAIN = 10.0  # seconds after which a wait is told of once more
+
+    def __init__(
+        self, *, lines_as_json: bool, quiet: bool = False, colour: bool = True, debug: bool = False
+    ) -> None:
+        super().__init__(quiet=quiet, colour=colour, debug=debug)
+        self._lines_as_json = lines_as_json
+        self._waited, self._told_at = "", 0.0
+
+    def event(self, name: str, text: str, data: Mapping[str, Any] | None = None) -> None:
+        """A line with a name of its own and, in JSON, with what belongs to it."""
+        self._tell("info", name, text, data)
+
+    def step(self, text: str) -> None:
+        """A step that is done."""
+        self._tell("info", "step", text)
+
+    def note(self, text: str, style: str | None = None) -> None:
+        """Something that begins, or takes a while; waits are told of every ten seconds."""
+        subject = text.rpartition(" (")[0] if text.endswith("s)") else ""
+        now = time.monotonic()
+        if subject and subject == self._waited and now - self._told_at < self._TELL_AGAIN:
+            return
+        self._waited, self._told_at = subject, now
+        self._tell("info", "running", text)
+
+    def warning(self, text: str) -> None:
+        """Something to know that doesn't stop the command."""
+        self._tell("warning", "warning", text)
+
+    @contextlib.contextmanager
+    def progress(self, description: str, unit: str = "bytes") -> Iterator[Progress]:
+        """Nothing: a log has no bars."""
+        yield lambda done, total: None
+
+    def error(self, error: OrchctlError) -> None:
+        """What happened, what state things are in and what to type next, in one line."""
+        if self._lines_as_json:
+            return self._write_json("error", "error", error.message, {"error": error_object(error)})
+        parts = [error.message, error.state, f"hint: {error.hint}" if error.hint else None]
+        told = "; ".join(part for part in parts if part)
+        return self._write("error: ", "red", told)
+
+    def _tell(
+        self, level: str, name: str, text: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        if self.quiet:
+            return
+        if self._lines_as_json:
+            self._write_json(level, name, text, data or {})
+        elif level == "warning":
+            self._write("warning: ", "yellow", text)
+        elif name in ("step", "ready", "upgraded"):
+            super().step(" ".join(text.split()))
+        else:
+            self._write("", None, text)
+
+    def _write(self, prefix: str, style: str | None, text: str) -> None:
+        line = " ".join(text.split())
+        sys.stderr.write(f"{self._painted(prefix, style, sys.stderr)}{line}\n")
+        sys.stderr.flush()
+
+    def _write_json(self, level: str, name: str, text: str, data: Mapping[str, Any]) -> None:
+        from datetime import UTC, datetime
+
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "level": level, "source": "orchctl", "event": name, "message": text}
+        sys.stderr.write(json.dumps({**line, **data}, default=str) + "\n")
+        sys.stderr.flush()
+
+
 def error_object(error: OrchctlError) -> dict[str, Any]:
     """The JSON form of an error; docs/json.md is its contract."""
     data: dict[str, Any] = {

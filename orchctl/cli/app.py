@@ -19,6 +19,9 @@ from orchctl.output import Output
 _REGISTERED = {
     "status": ("status",),
     "upgrade": ("upgrade", "downgrade"),
+    "run": ("run",),
+    "wait_db": ("wait-db",),
+    "health": ("health",),
     "stamp": ("stamp",),
     "rehearse": ("rehearse",),
     "rollback": ("rollback",),
@@ -74,6 +77,11 @@ def main(
     )
 
 
+def own_words(words: Sequence[str]) -> Sequence[str]:
+    """The words that orchctl's options may be among: not those behind `--`."""
+    return words[: words.index("--")] if "--" in words else words
+
+
 def command_tree(words: Sequence[str] | None = None) -> Any:
     """The tree of commands as Typer runs it.
 
@@ -81,7 +89,7 @@ def command_tree(words: Sequence[str] | None = None) -> Any:
         words: The words of the command line: modules whose commands are not among them are left
             out. None, or words that name no command or ask for help, give the whole tree.
     """
-    given = set(words or ())
+    given = set(own_words(words or ()))
     needed = [module for module, names in _REGISTERED.items() if given & set(names)]
     if not needed or given & {"--help", "-h"}:
         needed = list(_REGISTERED)

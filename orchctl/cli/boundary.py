@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from orchctl.cli.app import command_tree
+from orchctl.cli.app import command_tree, own_words
 from orchctl.cli.invocation import Invocation
 from orchctl.config import masked_url
 from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
@@ -29,7 +29,7 @@ def run(arguments: list[str] | None = None) -> int:
     _open_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
     invocation = Invocation()
-    invocation.output.as_json = "--json" in words
+    invocation.output.as_json = "--json" in own_words(words)
     try:
         # A container is stopped with SIGTERM: it must unwind like Ctrl-C, not die in mid-step.
         signal.signal(signal.SIGTERM, _interrupt)

@@ -62,6 +62,7 @@ class Settings:
             `auto` is `full` up to `proof_full_size`, `keys` above.
         proof_full_size: Bytes of database up to which `auto` means `full`.
         allow_loss: Tables and table.columns whose loss is declared.
+        skip_migration: Whether `run` leaves the upgrade out and starts its command at once.
         keep: The rules of `backup prune`.
         x_arguments: What `-x KEY=VALUE` handed to env.py.
         verify: What `verify-chain` looks for.
@@ -79,6 +80,7 @@ class Settings:
     proof: str
     proof_full_size: int
     allow_loss: tuple[str, ...]
+    skip_migration: bool
     keep: KeepRules
     x_arguments: tuple[str, ...]
     verify: VerifySettings
@@ -109,6 +111,7 @@ KEYS = (
     _Key("proof", "proof", "auto"),
     _Key("proof-full-size", "count", 2 << 30),
     _Key("allow-loss", "list", ()),
+    _Key("skip-migration", "boolean", False),
     _Key("keep-last", "count", KeepRules.last),
     _Key("keep-daily", "count", KeepRules.daily),
     _Key("keep-weekly", "count", KeepRules.weekly),
@@ -116,6 +119,9 @@ KEYS = (
     _Key("keep-within", "duration", KeepRules.within),
 )
 
+
+# Names that others gave to the same thing, beside ORCHCTL_….
+_FURTHER_VARIABLES = {"url": "DATABASE_URL", "skip-migration": "SKIP_MIGRATION"}
 
 # Read elsewhere: the configuration file and the test suite's own.
 OTHER_VARIABLES = ("CONFIG",)
@@ -170,6 +176,7 @@ def load(
         proof=values["proof"],
         proof_full_size=values["proof-full-size"],
         allow_loss=values["allow-loss"],
+        skip_migration=values["skip-migration"],
         keep=KeepRules(**{f.name: values[f"keep-{f.name}"] for f in fields(KeepRules)}),
         x_arguments=tuple(flags.get("x") or ()),
         verify=read_verify(file_values["verify"], file)
@@ -244,8 +251,8 @@ def _value(
         origin = Origin(f"flag --{key.name}")
         return _typed(key, flags[key.name], origin), origin
     variables = [f"ORCHCTL_{key.name.upper().replace('-', '_')}"]
-    if key.name == "url":
-        variables.append("DATABASE_URL")
+    if key.name in _FURTHER_VARIABLES:
+        variables.append(_FURTHER_VARIABLES[key.name])
     for variable in variables:
         if environment.get(variable):
             origin = Origin(f"environment {variable}")

@@ -88,10 +88,29 @@ def _imported(folder: Path, *words: str, code: int = 0, url: str | None = None) 
         "upgrade --json",
         "backup list --json",
         "config show --json",
+        "wait-db",
     ],
 )
 def test_a_short_command_imports_nothing_heavy(project: Path, words: str) -> None:
     assert not _imported(project, *words.split()) & NEEDLESS
+
+
+def test_what_runs_before_a_container_s_command_imports_nothing_heavy(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "orchctl", "run", "--", "echo", "started"],
+        cwd=project,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "started\n"
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert "orchctl" in imported
+    assert not imported & NEEDLESS
 
 
 def test_global_options_cost_no_import_either(project: Path) -> None:

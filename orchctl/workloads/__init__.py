@@ -1,0 +1,1 @@
+"""What uses the database: commands, and services with their health."""
