@@ -102,6 +102,40 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Added:
+    """The time that we add to something that runs with and without us.
+
+    Attributes:
+        case: What was measured.
+        ours: The seconds with us.
+        against: What it is without us.
+        theirs: Its seconds.
+        bound: The seconds that we may add at most.
+    """
+
+    case: str
+    ours: Series
+    against: str
+    theirs: Series
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        return self.ours.median - self.theirs.median <= self.bound
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        return (
+            self.case,
+            f"{self.ours.median:.3f} s ({self.ours.spread})",
+            f"{self.against}: {self.theirs.median:.3f} s ({self.theirs.spread})",
+            f"+{self.ours.median - self.theirs.median:.3f} s",
+            f"≤ +{self.bound:g} s",
+        )
+
+
+@dataclass(frozen=True)
 class Peak:
     """The most memory that a command and its children took, with the most that it may take."""
 
@@ -140,7 +174,7 @@ class Memory:
 
 
 HEADERS = ("case", "orchctl", "against", "ratio", "bound")
-Figure = Ratio | Count | Peak | Memory
+Figure = Ratio | Count | Added | Peak | Memory
 
 
 @dataclass(frozen=True)

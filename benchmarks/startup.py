@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.commands import ALEMBIC, ORCHCTL, timed
-from benchmarks.figures import Options, Ratio, Report, race
+from benchmarks.figures import Added, Figure, Options, Ratio, Report, race
 
 _ROOT = Path(__file__).parent.parent
 _CASES = (
@@ -15,13 +15,14 @@ _CASES = (
     ("orchctl current", ("current",), "alembic current", ("current",)),
 )
 _BOUND = 0.35
+_ADDED = 0.3  # seconds that `run` may add to the start of a container
 
 
 def run(options: Options) -> Report:
     """Time each command against Alembic's, on the repository's own migrations."""
     environment = {"DATABASE_URL": f"sqlite:///{options.folder / 'service.db'}"}
     timed([ALEMBIC, "upgrade", "head"], _ROOT, environment)
-    figures = []
+    figures: list[Figure] = []
     for case, words, against, their_words in _CASES:
         sides = {
             case: partial(timed, [ORCHCTL, *words], _ROOT, environment),
@@ -29,6 +30,13 @@ def run(options: Options) -> Report:
         }
         seconds = race(sides, options.rounds)
         figures.append(Ratio(case, seconds[case], against, seconds[against], _BOUND))
+    entrypoint, alone = "orchctl run -- true, at head", "true"
+    sides = {
+        entrypoint: partial(timed, [ORCHCTL, "run", "--", "true"], _ROOT, environment),
+        alone: partial(timed, ["true"], _ROOT, environment),
+    }
+    seconds = race(sides, options.rounds)
+    figures.append(Added(entrypoint, seconds[entrypoint], alone, seconds[alone], _ADDED))
     return Report(
         "startup",
         "Start-up",

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -166,10 +166,10 @@ def _answering(answer: bytes, *, hang: bool = False) -> Iterator[Server]:
             if hang:
                 kept.append(other)
             else:
-                other.shutdown(socket.SHUT_WR)
-                while other.recv(100):  # closing on unread bytes would reset the connection
-                    pass
-                other.close()
+                with other, suppress(OSError):
+                    other.shutdown(socket.SHUT_WR)
+                    while other.recv(100):  # closing on unread bytes would reset the connection
+                        pass
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
