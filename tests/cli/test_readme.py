@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 
 VARIABLE = (
+    (re.compile(r"^  time: .*\n?", re.MULTILINE), ""),  # told of runs that take a second or more
     (re.compile(r"\d{8}T\d{6}-\d{3}"), "ID"),
     (re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}"), "TIME"),
     (re.compile(r"\d+\.\d+s"), "SECONDS"),
