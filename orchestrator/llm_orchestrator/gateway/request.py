@@ -10,11 +10,23 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llm_orchestrator.inputs import WHOLE
+
 OWN_FIELDS = frozenset({"provider", "fallback_providers", "timeout", "retry_count"})
 MOST_RETRIES = 5
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Objects = list[dict[str, Any]]
+Count = Annotated[int, Field(ge=1), WHOLE]
+Token = Annotated[int, WHOLE]
+# Each form for itself: a bound on all of them together is lost to OpenAPI.
+NotEmpty = Field(min_length=1)
+Input = (
+    Annotated[str, NotEmpty]
+    | Annotated[list[str], NotEmpty]
+    | Annotated[list[Token], NotEmpty]
+    | Annotated[list[list[Token]], NotEmpty]
+)
 
 
 class RoutedRequest(BaseModel):
@@ -37,10 +49,8 @@ class RoutedRequest(BaseModel):
         description="seconds that each provider has, retries included; in a stream, until its "
         "first part and then between two parts. Default: the model's, else the provider's",
     )
-    retry_count: int | None = Field(
+    retry_count: Annotated[int, Field(ge=0, le=MOST_RETRIES), WHOLE] | None = Field(
         default=None,
-        ge=0,
-        le=MOST_RETRIES,
         description="how often one provider is asked again. Default: the model's",
     )
 
@@ -67,18 +77,18 @@ class ChatRequest(RoutedRequest):
     response_format: dict[str, Any] | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    n: int | None = Field(default=None, ge=1, le=128)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    n: Annotated[int, Field(ge=1, le=128), WHOLE] | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
     stop: str | list[str] | None = None
 
 
 class EmbeddingRequest(RoutedRequest):
     """OpenAI's embedding request; fields that are not listed go on to the provider."""
 
-    input: str | list[str] | list[int] | list[list[int]] = Field(min_length=1)
+    input: Input
     encoding_format: str | None = Field(default=None, description="float or base64")
-    dimensions: int | None = Field(default=None, ge=1)
+    dimensions: Count | None = None
 
 
 def strip_own_fields(body: dict[str, Any]) -> dict[str, Any]:
