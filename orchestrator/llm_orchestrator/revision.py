@@ -63,6 +63,9 @@ def require_writable(path: Path, busy_seconds: float) -> None:
     with _reading(path, busy_seconds) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
+            # The lock alone is given for a read-only file as well: as that for reading.
+            (kept,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {kept}")
             connection.rollback()
         except sqlite3.OperationalError as error:
             if not error.sqlite_errorname.startswith("SQLITE_BUSY"):

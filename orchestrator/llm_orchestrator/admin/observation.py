@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from llm_orchestrator.admin.reports import (
     Cleaned,
+    HealthRefusal,
     HealthReport,
     LogBody,
     LogPageBody,
@@ -22,7 +23,6 @@ from llm_orchestrator.admin.reports import (
 )
 from llm_orchestrator.admin.session import INVALID, CurrentSession
 from llm_orchestrator.auth import AdminRoute
-from llm_orchestrator.errors import ErrorBody
 from llm_orchestrator.inputs import Id
 from llm_orchestrator.revision import DatabaseRefused
 from llm_orchestrator.state import CurrentState, State
@@ -41,7 +41,7 @@ async def verify() -> Verified:
     "/health",
     responses={
         503: {
-            "model": HealthReport | ErrorBody,
+            "model": HealthRefusal,
             "description": "Unhealthy, or the admin side is off",
         }
     },

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from llm_orchestrator.admin.bodies import Moment
 from llm_orchestrator.cache import CacheStatus
+from llm_orchestrator.errors import ErrorBody
 from llm_orchestrator.inputs import Name, Taken
 from llm_orchestrator.schema import Provider, ProviderHealth, RequestLog
 from llm_orchestrator.store.stats import ProviderTotals, Totals
@@ -110,6 +111,10 @@ class HealthReport(BaseModel):
     database_status: str = Field(description="`ok`, or what is wrong with it")
     cache_status: CacheStatus = Field(description="`unreachable`: Redis is wanted and gone")
     providers: list[ProviderHealthBody]
+
+
+class HealthRefusal(RootModel[HealthReport | ErrorBody]):
+    """What comes with 503: the report of an unhealthy service, or why there is none."""
 
 
 class TotalsBody(BaseModel):

@@ -112,7 +112,7 @@ def _pinned(routes: Routes, links: list[Link], request: RoutedRequest) -> Link:
     known = request.provider in routes.providers
     what = f"does not serve {request.model!r}" if known else "does not exist here"
     raise ApiError(
-        400 if known else 404,
+        404,
         f"The provider {request.provider!r} {what}.",
         code="provider_not_found",
         param="provider",
