@@ -16,6 +16,8 @@ _LIBRARIES = frozenset(
     " flask_sqlalchemy geoalchemy2 numpy orjson pandas pgvector psycopg psycopg2 pydantic pytz"
     " sqlalchemy sqlalchemy_utils sqlmodel tqdm yaml".split()
 )
+# What lies beside the revisions is written for them, and stays as it is.
+_OF_MIGRATIONS = frozenset(("alembic", "alembic_migrations", "migrations", "versions"))
 # How models are used: in queries, or for what they know of their tables.
 _QUERIES = frozenset(
     "Enum aliased bulk_insert_mappings bulk_update_mappings delete exists get insert join merge"
@@ -52,19 +54,29 @@ def imported_models(subject: Subject) -> Iterator[Finding]:
 def _is_application(one: Imported) -> bool:
     if one.module.startswith("."):
         return True
-    root = one.module.partition(".")[0]
+    root, *inner = one.module.split(".")
+    if not _OF_MIGRATIONS.isdisjoint((*inner, one.name)):
+        return False
     return root not in sys.stdlib_module_names and root not in _LIBRARIES and bool(root)
 
 
 def _used_as_models(tree: ast.Module, names: set[str]) -> set[str]:
     found: set[str] = set()
+    closed: set[ast.expr] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _OWN:
-            found.add(_root(node))
+        if isinstance(node, ast.Attribute):
+            if node.attr in ("close", "remove"):  # db.session.close() asks for nothing
+                closed.add(node.value)
+            elif node.attr in _OWN and node not in closed:
+                found.add(_root(node))
         elif isinstance(node, ast.Call) and _last(node.func) in _QUERIES:
-            # db.session.query(…) is a query whatever it is about.
-            found.add(_root(node.func))
-            found.update(_root(one) for one in node.args if _names_a_class(one))
+            args = node.args
+            if _last(node.func) == "get":  # session.get(User, 1), and that of a dict
+                args = args[:1]
+            else:
+                # db.session.query(…) is a query whatever it is about.
+                found.add(_root(node.func))
+            found.update(_root(one) for one in args if _names_a_class(one))
     return found & names
 
 
@@ -78,14 +90,16 @@ def _used_for_names(tree: ast.Module) -> set[str]:
 
 
 def _names_a_class(node: ast.expr) -> bool:
-    """Whether `User`, `models.User` or `User.id`: what begins in lower case, or is a CONSTANT, is
-    no model.
+    """Whether `User`, `models.User` or `User.id`: what begins in lower case, or is a CONSTANT, as
+    in `Status.DONE`, is no model.
     """
     names = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
         node = node.value
     names.append(node.id if isinstance(node, ast.Name) else "")
+    if names[0].isupper():
+        return False
     return any(name[:1].isupper() and not name.isupper() for name in names)
 
 

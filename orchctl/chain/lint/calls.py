@@ -167,10 +167,10 @@ def _sqlalchemy(reader: Reader, name: str, given: Given) -> Thing:
     return special(reader, given) if special is not None else _build(reader, last, given)
 
 
-def _inspector(reader: Reader, given: Given) -> Thing:
+def _inspector(reader: Reader, given: Given, *, call: str = "inspect") -> Thing:
     about = given.first
     if type(about) is Bind or about is ENGINE:
-        reader.note("read", given.node, call="inspect")
+        reader.note("read", given.node, call=call)
         return INSPECTOR
     return UNKNOWN
 
@@ -191,7 +191,7 @@ def _engine(_reader: Reader, _given: Given) -> Thing:
 
 _SPECIAL: dict[str, Callable[[Reader, Given], Thing]] = {
     "inspect": _inspector,
-    "from_engine": _inspector,
+    "from_engine": lambda reader, given: _inspector(reader, given, call="from_engine"),
     "Session": _session,
     "sessionmaker": _factory,
     "scoped_session": lambda _reader, given: given.first,
@@ -207,6 +207,8 @@ def _method(reader: Reader, of: Thing, name: str, given: Given) -> Thing:
         return _on_text(of, name, given)
     if name == "executescript":
         reader.note("script", given.node)
+    elif name in ("drop_all", "create_all"):
+        _all_tables(reader, name, given)
     elif name in ("items", "keys", "values") and isinstance(of, dict):
         return tuple(getattr(of, name)())
     return UNKNOWN
@@ -249,7 +251,7 @@ def _on_built(reader: Reader, of: Built, name: str, given: Given) -> Thing:
     if of.name == "Query":
         return _on_query(reader, of, name, given)
     if name in ("drop_all", "create_all"):
-        reader.note(name, given.node)
+        _all_tables(reader, name, given)
         return UNKNOWN
     if name == "reflect":
         reader.note("read", given.node, call="reflect")
@@ -259,6 +261,16 @@ def _on_built(reader: Reader, of: Built, name: str, given: Given) -> Thing:
     if name in _FILTERS:
         return Built(of.name, of.args, {**of.keywords, "where": True})
     return of
+
+
+def _all_tables(reader: Reader, name: str, given: Given) -> None:
+    """`metadata.create_all(bind, tables=[…])`: those that are named may have been there before."""
+    reader.note(name, given.node)
+    tables = given.keywords.get("tables")
+    if name == "create_all" and type(tables) is tuple:
+        with reader.perhaps():
+            for one in tables:
+                reader.note("create_table", given.node, table=operations.named(one))
 
 
 def _on_query(reader: Reader, query: Built, name: str, given: Given) -> Thing:

@@ -76,10 +76,17 @@ def _added(subject: Subject) -> Iterator[tuple[Script, Act]]:
                 empty.add(act.table)
             elif kind == "data" and act.table is not None:
                 empty.discard(act.table)
-            elif kind in ("data", "foreign", "unclear"):
+            elif kind == "rename_table" and act.table in empty:
+                empty.add(_new_name(act))
+            elif kind in ("data", "unclear"):
                 empty.clear()
             elif kind == "add_column" and (act.table is None or act.table not in empty):
                 yield script, act
+
+
+def _new_name(act: Act) -> str | None:
+    new = act.sql.name if act.sql else act.arg(0, "new_table_name")
+    return new if type(new) is str else None
 
 
 def _copies(act: Act) -> bool:

@@ -50,6 +50,9 @@ def _attribute(reader: Reader, node: ast.Attribute) -> Thing:
         return found
     if of is RESULT:
         reader.note("read", node)
+    if of is CONTEXT and name == "as_sql":
+        reader.offline = True
+        return False
     if name == "dialect":
         return DIALECT
     if type(of) is Built and of.name.lower() == "table" and of.args:

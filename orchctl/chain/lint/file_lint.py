@@ -26,11 +26,20 @@ class Link(NamedTuple):
 
 
 class Unlink(NamedTuple):
-    """Foreign keys that go: those of a table, of that name or on that column where one is given."""
+    """Foreign keys that go: those of a table, of that name or on that column where one is given.
 
-    child: str
+    Attributes:
+        child: The table; None when it is not known, so that it may be any.
+        name: The constraint's name.
+        column: The column it is on.
+        unsure: Whether the text does not tell which one goes. Its name is looked up where it was
+            given none.
+    """
+
+    child: str | None
     name: str | None = None
     column: str | None = None
+    unsure: bool = False
 
 
 class Renaming(NamedTuple):

@@ -11,6 +11,7 @@ from orchctl.chain.lint.subject import Subject, shown
 from orchctl.chain.lint.things import Built, Thing
 from orchctl.chain.tokens import Severity
 
+_RENAMED = ""
 _ALEMBIC = "nothing: the rows are gone"
 _READ = re.compile(r"\bFROM\s+[\"`\[]?(\w*)", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -21,7 +22,7 @@ def dropped(subject: Subject) -> Iterator[Finding]:
     acts = subject.upgrade.acts
     declared = _declared(subject)
     made: set[tuple[str | None, str | None]] = set()
-    renamed = {new: index for index, act in enumerate(acts) if (new := _new_name(act))}
+    taken = {new: index for index, act in enumerate(acts) if (new := _new_name(act))}
     copies = _Copies()
     for index, act in enumerate(acts):
         made |= _made(act)
@@ -32,8 +33,8 @@ def dropped(subject: Subject) -> Iterator[Finding]:
         table, column = lost
         if _is_meant(table, column, declared, made):
             continue
-        # Another table takes the dropped one's name: rebuilt by hand.
-        if column is None and table is not None and renamed.get(table, -1) > index:
+        # Another table or column takes the dropped one's name: rebuilt by hand.
+        if table is not None and taken.get((table, column), -1) > index:
             continue
         moved = copies.read(table)
         severity: Severity = "note" if moved else "warning"
@@ -74,8 +75,9 @@ def _made(act: Act) -> set[tuple[str | None, str | None]]:
     if kind == "create_table":
         return {(act.table, None)}
     if kind == "rename_table":
-        new = _new_name(act)
-        return {(new, None)} if new is not None and act.table and act.table != new else set()
+        new, _ = _new_name(act) or (None, None)
+        # The whole table may go, its rows are in another by then; a column of it may not.
+        return {(new, _RENAMED)} if new and act.table and act.table != new else set()
     if kind == "add_column":
         name = act.sql.name if act.sql else _name_of(act.column)
         return {(act.table, name)}
@@ -103,16 +105,23 @@ def _is_meant(
         return bool(declared)
     if table in declared or (column and f"{table}.{column}" in declared):
         return True
-    own = table.startswith("_alembic_tmp_") or (table, None) in made
-    return own or bool(column and (table, column) in made)
+    if table.startswith("_alembic_tmp_") or (table, None) in made:
+        return True
+    return (table, _RENAMED if column is None else column or None) in made
 
 
-def _new_name(act: Act) -> str | None:
-    """The name that a table gets."""
-    if act.effect != "rename_table":
-        return None
-    new = act.sql.name if act.sql else act.arg(0, "new_table_name")
-    return new if type(new) is str else None
+def _new_name(act: Act) -> tuple[str | None, str | None] | None:
+    """The name that a table gets, or a column of that table."""
+    kind, sql = act.effect, act.sql
+    new: Thing = None
+    if kind == "rename_table":
+        new = sql.name if sql else act.arg(0, "new_table_name")
+        return (new, None) if type(new) is str else None
+    if kind == "alter_column":
+        new = act.keywords.get("new_column_name")
+    elif kind == "rename_column" and sql:
+        new = sql.text.split()[-1].strip('"`[]')
+    return (act.table, new) if type(new) is str else None
 
 
 class _Copies:

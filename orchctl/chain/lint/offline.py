@@ -8,9 +8,12 @@ from orchctl.chain.findings import Finding
 from orchctl.chain.lint.subject import Subject
 
 _INSPECTED = "No inspection system is available for object of type MockConnection"
+_CLOSED = "AttributeError: 'MockConnection' object has no attribute 'close'"
 _SAID = {
     "inspect": f"NoInspectionAvailable: {_INSPECTED}",
-    "from_engine": f"NoInspectionAvailable: {_INSPECTED}",
+    "from_engine": _CLOSED,
+    "query": _CLOSED,
+    "session": _CLOSED,
     "": "AttributeError: 'NoneType' object has no attribute …",
 }
 
@@ -21,6 +24,7 @@ def reads(subject: Subject) -> Iterator[Finding]:
         return
     for act in subject.upgrade.acts:
         if act.kind == "read":
+            said = _SAID.get(act.call.partition(".")[0], _SAID[""])
             yield subject.finding(
                 "L09",
                 "note",
@@ -28,6 +32,6 @@ def reads(subject: Subject) -> Iterator[Finding]:
                 "upgrade() reads from the database: with --sql there is none to answer",
                 "Only with context.is_offline_mode() false, or as one statement "
                 "(UPDATE … FROM, INSERT … SELECT)",
-                _SAID.get(act.call, _SAID[""]) + ", with --sql; nothing otherwise",
+                f"{said}, with --sql; nothing otherwise",
             )
             return

@@ -54,6 +54,7 @@ class Reader:
         self._expressions = expressions
         self._left = _MOST_STATEMENTS
         self._depth = 0
+        self._inside: set[ast.AST] = set()
         self._returned: list[Thing] = []
         # What each name held before it was set; None while nobody will want it back.
         self._before: dict[str, Thing] | None = None
@@ -112,6 +113,8 @@ class Reader:
         for statement in body:
             self._left -= 1
             if self._left < 0:
+                # What is left unread may do anything.
+                self.note("unclear", statement)
                 break
             handler = self._statements.get(type(statement))
             outcome = handler(self, statement) if handler is not None else None
@@ -126,17 +129,20 @@ class Reader:
 
     def enter(self, function: Local, args: Sequence[Thing], keywords: dict[str, Thing]) -> Thing:
         """Go through a function of the file's own, and give what it returns."""
-        if self._depth >= _DEEPEST or self._left < 0:
+        # One that calls itself does nothing new, and two such calls in it would take for ever.
+        if self._depth >= _DEEPEST or self._left < 0 or function.node in self._inside:
             return UNKNOWN
         names, returned, before = self.names, self._returned, self._before
         self.names = {**function.around, **_bound(function.node, args, keywords)}
         self._returned, self._before = [], None
         self._depth += 1
+        self._inside.add(function.node)
         try:
             self.run(function.node.body)
             return self._returned[0] if len(self._returned) == 1 else UNKNOWN
         finally:
             self._depth -= 1
+            self._inside.discard(function.node)
             self.names, self._returned, self._before = names, returned, before
 
     def give_back(self, thing: Thing) -> None:
@@ -151,6 +157,12 @@ class Reader:
             yield
         finally:
             self.certain = was
+
+    def answered(self, first: int) -> None:
+        """Take the reads since then for ones that need no answer."""
+        for index in range(first, len(self.acts)):
+            if self.acts[index].kind == "read":
+                self.acts[index] = self.acts[index]._replace(kind="answered")
 
     def note(self, kind: str, node: ast.expr | ast.stmt, **more: Any) -> None:
         """Note an act."""

@@ -15,7 +15,7 @@ from orchctl.chain.lint.acts import Act
 from orchctl.chain.lint.file_lint import FileLint, Link, Rebuild, Renaming, Step, Unlink
 from orchctl.chain.lint.sql import links_in
 from orchctl.chain.lint.subject import Subject
-from orchctl.chain.lint.things import Batch, Built, Thing
+from orchctl.chain.lint.things import UNKNOWN, Batch, Built, Thing
 from orchctl.chain.lint.transactions import is_off
 
 _LOSING = {"CASCADE": "deleted", "SET NULL": "set to NULL", "SET DEFAULT": "set to their default"}
@@ -33,6 +33,8 @@ def steps_of(subject: Subject) -> tuple[Step, ...]:
         elif act.kind == "batch":
             if enforced and act.table and _rebuilds(act.batch, acts[:index]):
                 steps.append(Rebuild(act.table, *subject.place(act.node)))
+        elif act.kind == "drop_constraint":
+            steps.extend(_dropped(act))
         elif act.table:
             steps.extend(_steps(act, act.table))
     return tuple(steps)
@@ -75,20 +77,22 @@ def _steps(act: Act, table: str) -> Iterator[Step]:
         yield from _made(act, table)
     elif kind == "drop_table":
         yield Unlink(table)
-    elif kind == "drop_constraint":
-        yield from _unlinked(table, act.arg(0, "constraint_name"), None)
     elif kind == "drop_column":
         column = act.sql.name if act.sql else act.arg(0, "column_name")
-        yield from _unlinked(table, None, column)
+        if type(column) is str:
+            yield Unlink(table, None, column)
     elif kind == "rename_table":
         new = act.sql.name if act.sql else act.arg(0, "new_table_name")
         if type(new) is str:
             yield Renaming(table, new)
 
 
-def _unlinked(table: str, name: Thing, column: Thing) -> Iterator[Step]:
-    if type(name) is str or type(column) is str:
-        yield Unlink(table, _text(name), _text(column))
+def _dropped(act: Act) -> Iterator[Unlink]:
+    name = act.arg(0, "constraint_name")
+    if type(name) is str:
+        yield Unlink(act.table, name)
+    elif name is not None and act.arg(1, "type_") in ("foreignkey", None, UNKNOWN):
+        yield Unlink(act.table, unsure=True)
 
 
 def _links(table: str, args: Iterable[Thing]) -> Iterator[Link]:
@@ -160,8 +164,10 @@ def _forget(links: dict[str, list[Link]], gone: Unlink) -> None:
 
 
 def _is_gone(link: Link, gone: Unlink) -> bool:
-    if link.child != gone.child:
+    if gone.child not in (None, link.child):
         return False
+    if gone.unsure:
+        return gone.child is None or link.name is None
     if gone.name is not None:
         return link.name == gone.name
     return gone.column is None or link.column == gone.column

@@ -29,6 +29,7 @@ _FORMS = tuple(
         ("alter", r"ALTER\s+(?:TABLE\s+(?:ONLY\s+)?(?:IF\s+EXISTS\s+)?" + _NAME + r"|\w+)(.*)$"),
         ("create_table", rf"CREATE\s+(?:TEMP\w*\s+)?TABLE\s+{_IF}{_NAME}(.*)$"),
         ("drop_table", rf"DROP\s+TABLE\s+{_IF}{_NAME}"),
+        ("index", r"(?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+)INDEX\b"),
         ("schema", r"(?:CREATE|DROP)\b"),
         (
             "data",
@@ -40,6 +41,8 @@ _FORMS = tuple(
         ("pragma", r"PRAGMA\s+(?:\w+\.)?(\w+)\s*(.*)$"),
     )
 )
+# What PostgreSQL's `$$ … $$` holds is a text, such as a function's.
+_DOLLARS = re.compile(r"(\$\w*\$).*?\1", re.DOTALL)
 _TRIGGER = re.compile(r"\s*CREATE\s+(?:TEMP\w*\s+)?TRIGGER\b", re.IGNORECASE)
 _FIRST = re.compile(r"\s*(\w+)")
 _WORDS = frozenset(
@@ -77,6 +80,8 @@ def statements(text: str) -> Iterator[Statement]:
     """The statements of a text. A `;` inside a string ends one too: good enough to tell kinds."""
     if "--" in text or "/*" in text:
         text = _COMMENT.sub(" ", text)
+    if "$" in text:
+        text = _DOLLARS.sub("''", text)
     # What a trigger does is part of it.
     for part in [text] if _TRIGGER.match(text) else text.split(";"):
         first = _FIRST.match(part)

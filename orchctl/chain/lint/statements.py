@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from orchctl.chain.lint.acts import CHANGES
+from orchctl.chain.lint.acts import CHANGES, Act
 from orchctl.chain.lint.module import imported, thing_of
 from orchctl.chain.lint.reader import Ending, Reader, Statement
 from orchctl.chain.lint.things import RESULT, UNKNOWN, Batch, Built, Dotted, Local, Thing, truth
@@ -56,10 +56,15 @@ def bind(reader: Reader, target: ast.expr, thing: Thing) -> None:
 
 
 def _condition(reader: Reader, node: ast.If) -> Ending:
-    verdict = truth(reader.evaluate(node.test))
+    test = reader.evaluate(node.test)
+    verdict = truth(test)
     if verdict is not None:
         return reader.run(node.body if verdict else node.orelse)
-    return _either(reader, [node.body, node.orelse])
+    first = len(reader.acts)
+    ending = _either(reader, [node.body, node.orelse])
+    if test is RESULT:  # `if rows: rows.fetchall()` knows that there may be no answer
+        reader.answered(first)
+    return ending
 
 
 def _either(reader: Reader, bodies: Iterable[list[ast.stmt]]) -> Ending:
@@ -161,7 +166,7 @@ def _with(reader: Reader, node: ast.With | ast.AsyncWith) -> Ending:
     if suppressed:
         with reader.perhaps():
             ending = reader.run(node.body)
-        _note_swallowed(reader, node, "suppress()", first)
+        _note_swallowed(reader, node, "suppress()", reader.acts[first:])
     else:
         ending = reader.run(node.body)
     for batch in batches:
@@ -185,19 +190,33 @@ def _try(reader: Reader, node: ast.Try) -> Ending:
     else:
         with reader.perhaps():
             ending = _either(reader, [[*node.body, *node.orelse]])
-            for handler in node.handlers:
-                if any(_is_broad(one) for one in _caught(handler)) and not _raises(handler.body):
-                    _note_swallowed(reader, handler, _shown(handler), first)
+            last = len(reader.acts)
             bodies = [handler.body for handler in node.handlers]
             if _either(reader, [*bodies, []]) != "on" or ending != "on":
                 ending = "perhaps"
+        # Only a failure leads there, and with --sql nothing fails.
+        reader.answered(last)
+        done, instead = reader.acts[first:last], reader.acts[last:]
+        for handler in node.handlers:
+            if _swallows(handler) and not any(_is_in(act, handler) for act in instead):
+                _note_swallowed(reader, handler, _shown(handler), done)
     return reader.run(node.finalbody) if ending == "on" else ending
 
 
-def _note_swallowed(reader: Reader, node: ast.AST, shown: str, first: int) -> None:
-    done = tuple(act for act in reader.acts[first:] if act.effect in CHANGES)
-    if done:
-        reader.swallowed.append((node, shown, done))
+def _note_swallowed(reader: Reader, node: ast.AST, shown: str, done: Iterable[Act]) -> None:
+    changes = tuple(act for act in done if act.effect in CHANGES)
+    if changes:
+        reader.swallowed.append((node, shown, changes))
+
+
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    return any(_is_broad(one) for one in _caught(handler)) and not _raises(handler.body)
+
+
+def _is_in(act: Act, handler: ast.ExceptHandler) -> bool:
+    """Whether a handler makes a change of its own: another way of doing what failed."""
+    line = act.node.lineno
+    return act.effect in CHANGES and handler.lineno <= line <= (handler.end_lineno or line)
 
 
 def _caught(handler: ast.ExceptHandler) -> list[ast.expr | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -82,8 +83,12 @@ _TOLD: dict[tuple[str, str], tuple[str, str, str]] = {
 
 def swallowed(subject: Subject) -> Iterator[Finding]:
     """L11: a broad `except` around changes, which goes on as if nothing had happened."""
+    raised = _raised(subject.tree) if any(one.swallowed for one in subject.scripts) else frozenset()
     for script in subject.scripts:
         for node, caught, acts in script.swallowed:
+            # Put into a list, which is raised after all.
+            if not raised.isdisjoint(_lists_of(node)):
+                continue
             tables = list(dict.fromkeys(act.table for act in acts if act.table))
             about = ", ".join(map(repr, tables[:3])) + (", …" if len(tables) > 3 else "")
             yield subject.finding(
@@ -100,6 +105,24 @@ def swallowed(subject: Subject) -> Iterator[Finding]:
                 "and raise the others",
                 "nothing: the revision counts as done, whatever of it happened",
             )
+
+
+def _raised(tree: ast.Module) -> frozenset[str]:
+    """The names in the file's `raise` statements."""
+    return frozenset(
+        name.id
+        for raised in ast.walk(tree)
+        if isinstance(raised, ast.Raise)
+        for name in ast.walk(raised)
+        if isinstance(name, ast.Name)
+    )
+
+
+def _lists_of(handler: ast.AST) -> Iterator[str]:
+    """The lists that a handler puts something into."""
+    for node in ast.walk(handler) if isinstance(handler, ast.ExceptHandler) else ():
+        if isinstance(node, ast.Attribute) and node.attr == "append":
+            yield getattr(node.value, "id", "")
 
 
 # Asking by PRAGMA changes nothing.

@@ -46,6 +46,9 @@ LONG = {
     ),
     "conditions in a function": upgrade("x# = #", "if y:", "    op.drop_table('t#')"),
     "attempts in a function": upgrade("try:", "    op.drop_table('t#')", "except Exception: pass"),
+    "failures that are kept": upgrade(
+        "try:", "    op.drop_table('t#')", "except Exception as e: bad#.append(e)", "raise E(bad)"
+    ),
     "tables": upgrade("op.create_table('t#', sa.Column('a'))", back="op.drop_index('x')"),
     "columns": upgrade("op.add_column('t', sa.Column('a#'))", back="op.drop_index('x')"),
     "columns without a default": upgrade(

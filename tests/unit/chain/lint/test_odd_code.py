@@ -104,3 +104,24 @@ def test_deep_and_long_code() -> None:
 def test_functions_that_call_each_other_end() -> None:
     above = "\n".join(f"def f{n}():\n    f{n + 1}()\n    f{n + 1}()" for n in range(40))
     assert isinstance(lint_file(PATH, revision("f0()", above=above), "1"), FileLint)
+
+
+# Each calls itself three times: followed to the depth of other functions, that is half a million.
+DEEP = """
+def plain(thing):
+    if some(thing):
+        return [plain(one) for one in thing] + [plain(thing), plain(thing)]
+    return plain(thing)
+"""
+
+
+def test_what_comes_after_a_function_that_calls_itself_is_read() -> None:
+    text = revision("plain(1)\nop.drop_table('t')", "plain(1)\nop.create_table('t')", DEEP)
+    lint = lint_file(PATH, text, "1")
+    assert [one.rule for one in lint.findings] == ["L02"]
+
+
+def test_nothing_is_said_of_what_was_not_read() -> None:
+    body = "for one in range(3):\n    pass\n" + "x = 1\n" * 30_000
+    lint = lint_file(PATH, revision("op.create_table('t')", f"{body}op.drop_table('t')"), "1")
+    assert lint.findings == ()

@@ -63,6 +63,23 @@ def test_a_link_that_is_gone(between: str) -> None:
     assert rebuilt(linked, between, REBUILD.format("p")) == []
 
 
+LOOKED_UP = "with op.batch_alter_table({}) as b:\n    b.drop_constraint(name(), type_={})"
+
+
+def test_a_constraint_whose_name_is_looked_up() -> None:
+    nameless, named = create("c", "p", "CASCADE"), create("c", "p", "CASCADE", 2)
+    rebuild = REBUILD.format("p")
+    assert rebuilt(nameless, LOOKED_UP.format('"c"', '"foreignkey"'), rebuild) == []
+    # Names are looked up where none was given.
+    assert rebuilt(named, LOOKED_UP.format('"c"', '"foreignkey"'), rebuild) == ["2"]
+    assert rebuilt(nameless, LOOKED_UP.format('"c"', '"unique"'), rebuild) == ["2"]
+    assert rebuilt(nameless, LOOKED_UP.format('"d"', '"foreignkey"'), rebuild) == ["2"]
+    # Of a table that is not known, it may be any.
+    assert rebuilt(named, LOOKED_UP.format("some()", '"foreignkey"'), rebuild) == []
+    assert rebuilt(named, 'op.drop_constraint("other", some())', rebuild) == ["2"]
+    assert rebuilt(named, 'op.drop_constraint("fk", some())', rebuild) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [

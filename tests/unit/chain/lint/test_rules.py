@@ -32,6 +32,12 @@ WRONG = [
     ("L02", "op.execute('DROP TABLE IF EXISTS users')", "warning"),
     ("L02", "op.execute('alter table users drop column name')", "warning"),
     ("L02", "sa.MetaData().drop_all(op.get_bind())", "warning"),
+    ("L02", "op.rename_table('t', 'users')\n@op.drop_column('users', 'a')", "warning"),
+    (
+        "L02",
+        "op.alter_column('users', 'b', new_column_name='a')\n@op.drop_column('users', 'a')",
+        "warning",
+    ),
     (
         "L02",
         "op.execute('INSERT INTO people SELECT * FROM users')\n@op.drop_table('users')",
@@ -123,15 +129,39 @@ RIGHT = [
     ("L01", "op.get_bind().begin_nested()"),
     ("L01", "op.execute('SAVEPOINT a')"),
     ("L01", "op.execute('CREATE TRIGGER a AFTER INSERT ON b BEGIN DELETE FROM c; END')"),
+    ("L01", "op.execute('DO $$ DECLARE a TEXT; BEGIN SELECT 1; END $$')"),
+    ("L01", "op.execute('DO $body$ BEGIN; COMMIT; $body$')"),
     # On the connection's transaction: tests/integration/test_lint_claims.py.
     ("L01", "from sqlalchemy.orm import Session\nSession(bind=op.get_bind()).commit()"),
     ("L02", "op.create_table('t', sa.Column('a'))\nop.drop_table('t')"),
     ("L02", "op.create_table('n')\nop.drop_table('users')\nop.rename_table('n', 'users')"),
+    (
+        "L02",
+        "op.drop_column('users', 'a')\nop.alter_column('users', 'new_a', new_column_name='a')",
+    ),
+    (
+        "L02",
+        "op.drop_column('users', 'a')\nop.execute('ALTER TABLE users RENAME COLUMN b TO \"a\"')",
+    ),
+    (
+        "L02",
+        (
+            "TABLES = [sa.Table('t', sa.MetaData())]\n"
+            "sa.MetaData().create_all(op.get_bind(), tables=TABLES)\nop.drop_column('t', 'a')"
+        ),
+    ),
     ("L02", "op.drop_table('_alembic_tmp_users')"),
     ("L02", "op.add_column('users', sa.Column('a'))\nop.drop_column('users', 'a')"),
     ("L03", "op.create_table('t')\nop.add_column('t', sa.Column('a', nullable=False))"),
     ("L03", "op.execute('DELETE FROM t')\nop.add_column('t', sa.Column('a', nullable=False))"),
     ("L03", "op.add_column('t', sa.Column('a', nullable=False, server_default='0'))"),
+    (
+        "L03",
+        (
+            "op.execute('DELETE FROM t')\nfrom app import quiet\nop.rename_table('t', 'u')\n"
+            "with quiet():\n    op.add_column('u', sa.Column('a', nullable=False))"
+        ),
+    ),
     ("L03", "op.add_column('t', sa.Column('a', nullable=True))"),
     ("L03", "op.add_column('t', sa.Column('a', nullable=REQUIRED))"),
     ("L03", "op.execute('ALTER TABLE t ADD a INTEGER NOT NULL DEFAULT 0')"),
@@ -164,6 +194,24 @@ RIGHT = [
             "    op.get_bind().execute(sa.text('SELECT 1')).fetchall()"
         ),
     ),
+    (
+        "L09",
+        "if not op.get_context().as_sql:\n    op.get_bind().execute(sa.text('SELECT 1')).scalar()",
+    ),
+    (
+        "L09",
+        (
+            "rows = op.get_bind().execute(sa.text('SELECT 1'))\n"
+            "if rows:\n    rows = rows.fetchall()\nelse:\n    rows = []"
+        ),
+    ),
+    (
+        "L09",
+        (
+            "try:\n    op.drop_index('a')\n"
+            "except sa.exc.OperationalError:\n    sa.inspect(op.get_bind())"
+        ),
+    ),
     ("L10", "op.alter_column('users', 'name', new_column_name='label')"),
     ("L10", "op.alter_column('users', 'name', existing_type=sa.Text())"),
     ("L10", "op.add_column('t', sa.Column('a', sa.ForeignKey('b.id')), inline_references=True)"),
@@ -172,6 +220,17 @@ RIGHT = [
     ("L10", "op.execute('ALTER TABLE a ADD COLUMN b; ALTER TABLE \"a\" DROP b')"),
     ("L10", "op.execute('-- ALTER TYPE a\\nSELECT 1')"),
     ("L11", "try:\n    op.drop_table('t')\nexcept Exception:\n    print()\n    raise"),
+    (
+        "L11",
+        "try:\n    op.drop_table('t')\nexcept Exception:\n    op.execute('DROP TABLE t CASCADE')",
+    ),
+    (
+        "L11",
+        (
+            "bad = []\ntry:\n    op.drop_table('t')\nexcept Exception as error:\n"
+            "    bad.append(error)\nif bad:\n    raise ValueError(bad)"
+        ),
+    ),
     ("L11", "try:\n    import numpy\nexcept Exception:\n    numpy = None"),
     ("L11", "try:\n    op.drop_table('t')\nexcept KeyError:\n    pass"),
     (
@@ -324,6 +383,8 @@ BOTH_WAYS = [
     ),
     ("op.add_column('t', sa.Column('a'))", "op.execute('ALTER TABLE t DROP COLUMN a')"),
     ("op.execute('UPDATE t SET a = 1')", "pass"),
+    ("op.execute('CREATE UNIQUE INDEX i ON t (a)')\nop.execute('DROP INDEX j')", "pass"),
+    ("op.create_table('t')", "Base.metadata.drop_all(bind=op.get_bind(), tables=[T])"),
     ("pass", "pass"),
 ]
 
@@ -364,6 +425,12 @@ def test_models_of_the_application(line: str, upgrade: str, severity: str) -> No
         ("import logging", "logging.getLogger().info('a')"),
         ("from app.models import User", "pass"),
         ("from app import constants", "{}.get(constants.DEFAULT)"),
+        ("from app.names import Name", "{}.get('a', Name)"),
+        ("from app.names import Name", "{}.get(Name.FIRST)"),
+        ("from app import engines", "engines.known.get('a')"),
+        ("from app import db", "session = db.Session(op.get_bind())\ndb.session.close()"),
+        ("from app.migrations.models import User", "sa.select(User)"),
+        ("from app.alembic.versions import first", "first.Base.metadata"),
         ("from app.limits import MOST", "op.execute(sa.select(sa.column('a')).join(MOST))"),
     ],
 )
