@@ -1,8 +1,8 @@
 """`python -m benchmarks.corpus [--write] [PROJECT…]`: the chains of real projects, read and judged.
 
-Nothing of theirs is installed. Each project is cloned at a release into the environment this runs
-in, only the folders with its revisions; orchctl reads them in this process, and Alembic's
-ScriptDirectory in another one. docs/corpus.md is what came out.
+Nothing of theirs is installed. Each project's wheel is downloaded from PyPI by pip, and the folders
+with its revisions are unpacked into the environment this runs in; orchctl reads them in this
+process, and Alembic's ScriptDirectory in another one. docs/corpus.md is what came out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,14 +36,14 @@ class Read:
 
     Attributes:
         project: Whose it is.
-        chain: Its folders, within the project.
+        chain: Its folder, within the wheel.
         report: orchctl's.
         said: What Alembic made of it, in one phrase.
         agrees: Whether that is the same; None where Alembic has no graph to compare.
     """
 
     project: Corpus
-    chain: tuple[str, ...]
+    chain: str
     report: ChainReport
     said: str
     agrees: bool | None
@@ -70,69 +72,55 @@ def read_all(project: Corpus) -> Iterator[Read]:
     """Fetch a project and read its chains."""
     folder = fetched(project)
     for chain in project.chains:
-        yield read_one(project, chain, [folder / one for one in chain])
+        yield read_one(project, chain, folder / chain)
 
 
 def fetched(project: Corpus) -> Path:
-    """The project's folder in the cache, cloned when it isn't there.
+    """The project's folder in the cache, unpacked there from its wheel when it isn't.
 
     Raises:
-        subprocess.CalledProcessError: git failed; what it said is on stderr.
-        ValueError: The tag points elsewhere by now.
+        subprocess.CalledProcessError: pip failed; what it said is on stderr.
     """
-    folder = CACHE / project.folder
+    folder = CACHE / project.requirement
     if not (folder / ".complete").is_file():
         CACHE.mkdir(exist_ok=True)
-        url = f"https://github.com/{project.repository}"
-        _git(
-            "clone",
-            "--quiet",
-            "--depth=1",
-            f"--branch={project.tag}",
-            "--filter=blob:none",
-            "--no-checkout",
-            "-c",
-            "advice.detachedHead=false",
-            url,
-            str(folder),
-        )
-        _git(
-            "-C",
-            str(folder),
-            "sparse-checkout",
-            "set",
-            "--no-cone",
-            *(one for chain in project.chains for one in chain),
-        )
-        _git("-C", str(folder), "checkout", "--quiet")
+        with tempfile.TemporaryDirectory(dir=CACHE) as wheels:
+            # Only wheels: to look into a source distribution, pip runs what is in it.
+            words = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", wheels]
+            words += [project.requirement]
+            subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+            (wheel,) = Path(wheels).iterdir()
+            _unpack(wheel, project.chains, folder)
         (folder / ".complete").touch()
-    commit = _git("-C", str(folder), "rev-parse", "HEAD")
-    if not commit.startswith(project.commit):
-        raise ValueError(f"{project.name} {project.tag} is {commit}, not {project.commit}")
     return folder
 
 
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+def _unpack(wheel: Path, chains: Sequence[str], folder: Path) -> None:
+    """Unpack what is in a wheel's folders of revisions."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith(tuple(f"{chain}/" for chain in chains)):
+                archive.extract(name, folder)
 
 
 def read_one(
     project: Corpus,
-    chain: tuple[str, ...],
-    folders: Sequence[Path],
+    chain: str,
+    folder: Path,
     python: Path = Path(sys.executable),
 ) -> Read:
     """Read a chain, and have Alembic read it, with this Python."""
-    place = ChainPlace(tuple(folders), recursive=project.recursive)
+    place = ChainPlace((folder,), recursive=project.recursive)
     examination = examine(place, lint=True)
     selection = Selection(frozenset(rule.id for rule in rule_titles()))
     report = check(place, examination, selection)
-    theirs, missing = alembic_graph(folders, python, recursive=project.recursive), None
+    theirs, missing = alembic_graph(folder, python, recursive=project.recursive), None
     if theirs.get("import"):
         missing = theirs["said"]
-        theirs = alembic_graph(folders, python, recursive=project.recursive, stand_ins=True)
+        theirs = alembic_graph(folder, python, recursive=project.recursive, stand_ins=True)
     if "error" in theirs:
-        said = missing or f"{theirs['error']}: {theirs['said']}"
+        failed = f"{theirs['error']}: {theirs['said'].partition('.  ')[0]}"
+        said = f"{missing}; then {failed}" if missing else failed
         return Read(project, chain, report, said, None)
     differences = _differences(Graph.of(examination.files), theirs)
     for difference in differences:
@@ -142,10 +130,10 @@ def read_one(
 
 
 def alembic_graph(
-    folders: Sequence[Path], python: Path, *, recursive: bool, stand_ins: bool = False
+    folder: Path, python: Path, *, recursive: bool, stand_ins: bool = False
 ) -> dict[str, Any]:
     """See `benchmarks.corpus_alembic`."""
-    words = [str(python), "-m", "benchmarks.corpus_alembic", *map(str, folders)]
+    words = [str(python), "-m", "benchmarks.corpus_alembic", str(folder)]
     words += ["--recursive"] * recursive + ["--stand-ins"] * stand_ins
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, cwd=ROOT)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -182,7 +170,7 @@ def _without_labels(revisions: dict[str, Any]) -> dict[str, Any]:
 def _line(read: Read) -> str:
     counts = ", ".join(f"{count} {rule}" for rule, count in sorted(read.counted().items()))
     return (
-        f"{read.project.name} {read.project.tag} {read.chain[0]}: {len(read.report.revisions)} "
+        f"{read.project.name} {read.project.version} {read.chain}: {len(read.report.revisions)} "
         f"revisions, {len(read.report.heads)} heads; {counts or 'no findings'}; {read.said}"
     )
 

@@ -1,6 +1,6 @@
 """What Alembic's ScriptDirectory makes of a chain, in a process that has nothing of its project.
 
-`python -m benchmarks.corpus_alembic [--recursive] [--stand-ins] FOLDER…` prints the graph as JSON,
+`python -m benchmarks.corpus_alembic [--recursive] [--stand-ins] FOLDER` prints the graph as JSON,
 or `error` with what went wrong. Alembic imports every revision; with `--stand-ins` each module that
 isn't there is an empty one that can do everything, so that the import goes on and only the graph is
 left to be looked at.
@@ -21,6 +21,7 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.script.base import ScriptDirectory
+from sqlalchemy import true
 
 
 class _Anything:
@@ -43,6 +44,9 @@ class _Anything:
     def __call__(self, *args: object, **_named: object) -> Any:
         # As a decorator it leaves the function as it is.
         return args[0] if len(args) == 1 and callable(args[0]) else _Anything()
+
+    def __clause_element__(self) -> Any:
+        return true()
 
     def __iter__(self) -> Any:
         return iter(())
@@ -78,11 +82,11 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__dict__["__all__"] = []
 
 
-def graph(folders: Sequence[str], *, recursive: bool) -> dict[str, Any]:
+def graph(folder: str, *, recursive: bool) -> dict[str, Any]:
     """The graph as Alembic sees it; `order` is that of `alembic history`, the newest first."""
     config = Config()
-    config.set_main_option("script_location", folders[0])
-    config.set_main_option("version_locations", "\n".join(folders))
+    config.set_main_option("script_location", folder)
+    config.set_main_option("version_locations", folder)
     config.set_main_option("path_separator", "newline")
     config.set_main_option("recursive_version_locations", str(recursive).lower())
     script = ScriptDirectory.from_config(config)
@@ -105,7 +109,7 @@ def graph(folders: Sequence[str], *, recursive: bool) -> dict[str, Any]:
 def main() -> None:
     """Print it."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("folders", nargs="+")
+    parser.add_argument("folder")
     parser.add_argument("--recursive", action="store_true")
     parser.add_argument("--stand-ins", action="store_true")
     arguments = parser.parse_args()
@@ -117,7 +121,7 @@ def main() -> None:
             importlib.import_module(f"sqlalchemy.dialects.{dialect}")
         sys.meta_path.append(_StandIns())
     try:
-        found = graph(arguments.folders, recursive=arguments.recursive)
+        found = graph(arguments.folder, recursive=arguments.recursive)
     except Exception as error:  # noqa: BLE001 - foreign code: anything may come out of it
         said = str(error).strip().partition("\n")[0]
         found = {"error": type(error).__name__, "said": said}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.corpus import read_one
-from benchmarks.corpus_page import PAGE, VERDICTS
+from benchmarks.corpus_page import PAGE
 from benchmarks.corpus_projects import CORPUS, Corpus
+from benchmarks.corpus_verdicts import VERDICTS
 from orchctl.chain.check import rule_titles
 from tests.support.project_environments import installed
 from tests.support.public_chains import PROJECTS
@@ -27,7 +28,7 @@ def test_an_installed_chain_is_read_as_alembic_reads_it(project: PublicProject) 
     environment = installed(project.environment)
     folder = environment.site_packages / project.versions
     python = environment.bin / "python"
-    read = read_one(Corpus(project.name, "", "", ()), (), [folder], python)
+    read = read_one(Corpus(project.name, "", ()), project.versions, folder, python)
     assert read.agrees, read.said
     assert read.report.revisions
     assert {one.rule for one in read.report.findings if one.severity == "error"} <= {"L10"}
@@ -46,12 +47,19 @@ def rows(start: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
+def counts(column: int) -> dict[str, int]:
+    """How often each rule stands in a column of the projects' table."""
+    counted: dict[str, int] = {}
+    for cells in rows("project"):
+        for count, rule in re.findall(r"(\d+) ([A-Z]\d\d)", cells[column]):
+            counted[rule] = counted.get(rule, 0) + int(count)
+    return counted
+
+
 def test_every_project_is_on_the_page_with_every_chain() -> None:
-    listed = [(cells[0].strip("[").partition("]")[0], *cells[1:3]) for cells in rows("project")]
-    wanted = [(one.name, one.tag, chain) for one in CORPUS for chain in one.chains]
-    assert len({one.repository for one in CORPUS}) >= 30
-    assert [row[:2] for row in listed] == [row[:2] for row in wanted]
-    assert all(row[2].startswith(chain[0]) for row, (*_, chain) in zip(listed, wanted, strict=True))
+    listed = [tuple(cells[:3]) for cells in rows("project")]
+    assert len({one.name for one in CORPUS}) >= 30
+    assert listed == [(one.name, one.version, chain) for one in CORPUS for chain in one.chains]
 
 
 def test_every_graph_is_alembics() -> None:
@@ -65,22 +73,23 @@ def test_every_graph_is_alembics() -> None:
 
 
 def test_every_finding_is_of_a_known_rule_and_was_looked_at() -> None:
-    found = {rule for cells in rows("project") for rule in re.findall(r"[A-Z]\d\d", cells[5])}
-    assert found
-    assert found <= KNOWN
-    assert found <= VERDICTS.keys()
-    assert all(f"\n### {rule} " in TEXT for rule in found)
-    assert {cells[0] for cells in rows("rule")} <= KNOWN
+    chain, lint = counts(5), counts(6)
+    assert chain
+    assert lint
+    looked_at = {rule: one.findings for rule, one in VERDICTS.items()}
+    assert chain | lint == looked_at
+    assert all((one.tried or 0) <= one.findings for one in VERDICTS.values())
+    assert looked_at.keys() <= KNOWN
+    assert all(f"\n### {rule} " in TEXT for rule in chain)
+    assert [cells[0] for cells in rows("rule")] == sorted(lint)
 
 
 def test_the_counts_are_those_of_the_lists() -> None:
-    counted: dict[str, int] = {}
-    for cells in rows("project"):
-        for count, rule in re.findall(r"(\d+) ([A-Z]\d\d)", cells[5]):
-            counted[rule] = counted.get(rule, 0) + int(count)
-    for rule, count in counted.items():
+    for rule, count in counts(5).items():
         section = TEXT.partition(f"\n### {rule} ")[2].partition("\n##")[0]
         assert len(re.findall(r"^- ", section, re.MULTILINE)) == count
+    for cells in rows("rule"):
+        assert sum(map(int, cells[2:5])) == counts(6)[cells[0]]
 
 
 def test_a_chain_of_another_graph_would_show(tmp_path: Path) -> None:
@@ -88,5 +97,5 @@ def test_a_chain_of_another_graph_would_show(tmp_path: Path) -> None:
     (tmp_path / "b.py").write_text(
         "revision = 'b1'\ndown_revision = None\nif len('x'): down_revision = 'a1'\n"
     )
-    read = read_one(Corpus("one/of-ours", "", "", ()), (), [tmp_path])
+    read = read_one(Corpus("one-of-ours", "", ()), "versions", tmp_path)
     assert (read.agrees, read.said) == (False, "differs")

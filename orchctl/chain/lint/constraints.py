@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 
 from orchctl.chain.findings import Finding
 from orchctl.chain.lint.acts import Act
 from orchctl.chain.lint.file_lint import FileLint
-from orchctl.chain.lint.subject import Subject, shown
+from orchctl.chain.lint.subject import Script, Subject, shown
 from orchctl.chain.lint.things import UNKNOWN, Built
 
 _NAMELESS = "Constraint must have a name"
@@ -16,6 +17,8 @@ _NAMELESS = "Constraint must have a name"
 _SERVERS_OWN = re.compile(r"(?:\w_(?:fkey|pkey|key|check|excl)\d*|\w_ibfk_\d+|\w_chk_\d+)$")
 # Searching a text for these is a hundred times faster than looking at every name in it.
 _PARTS = ("key", "_check", "_excl", "_ibfk_", "_chk_")
+_NEED_NAMES = frozenset(("add_column", "constraint", "drop_constraint"))
+_ANY_VALUE_ERROR = re.compile(r"\b(?:ValueError|Exception|BaseException)\b")
 _NAME_IT = (
     "Give batch_alter_table a naming_convention and name the constraint as that does "
     '(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s"})'
@@ -24,28 +27,49 @@ _NAME_IT = (
 
 def without_name(subject: Subject) -> Iterator[Finding]:
     """L06: None for a name, of a constraint that is dropped or made in batch mode."""
+    for script, act in _in_batches(subject):
+        if act.kind == "drop_constraint" and act.arg(0, "constraint_name") is None:
+            yield subject.finding(
+                "L06",
+                script.severity(act),
+                act.node,
+                f"A constraint of {shown(act.table)} is dropped without its name",
+                _NAME_IT,
+                f"ValueError: {_NAMELESS}",
+            )
+        elif what := _made_nameless(act):
+            yield subject.finding(
+                "L06",
+                "warning",
+                act.node,
+                f"{what} of {shown(act.table)} has no name, which batch mode needs: only a "
+                "naming_convention in env.py's metadata gives one",
+                "Name it, unless the metadata in env.py has a naming_convention for it",
+                f"ValueError: {_NAMELESS}, without a naming convention",
+            )
+
+
+def _in_batches(subject: Subject) -> Iterator[tuple[Script, Act]]:
+    """What is done in batch mode and needs a name, unless that it has none is reckoned with."""
+    expected: frozenset[int] | None = None
     for script in subject.scripts:
         for act in script.acts:
-            if not act.in_batch or _has_convention(act):
+            if act.kind not in _NEED_NAMES or not act.in_batch or _has_convention(act):
                 continue
-            if act.kind == "drop_constraint" and act.arg(0, "constraint_name") is None:
-                yield subject.finding(
-                    "L06",
-                    script.severity(act),
-                    act.node,
-                    f"A constraint of {shown(act.table)} is dropped without its name",
-                    _NAME_IT,
-                    f"ValueError: {_NAMELESS}",
-                )
-            elif what := _made_nameless(act):
-                yield subject.finding(
-                    "L06",
-                    "warning",
-                    act.node,
-                    f"{what} of {shown(act.table)} gets no name in batch mode",
-                    "Name it, unless the metadata in env.py has a naming_convention for it",
-                    f"ValueError: {_NAMELESS}, without a naming convention",
-                )
+            if expected is None:
+                expected = frozenset(_expecting(subject.tree))
+            if act.node.lineno not in expected:
+                yield script, act
+
+
+def _expecting(tree: ast.Module) -> Iterator[int]:
+    """The lines of each `try` that lets a ValueError pass, which is what Alembic raises."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try):
+            for handler in node.handlers:
+                told = "" if handler.type is None else ast.unparse(handler.type)
+                if not told or _ANY_VALUE_ERROR.search(told):
+                    yield from range(node.lineno, handler.lineno)
 
 
 def _has_convention(act: Act) -> bool:
@@ -68,24 +92,23 @@ def _made_nameless(act: Act) -> str | None:
 
 def pending_names(subject: Subject) -> Iterator[tuple[str, Finding]]:
     """What is wrong unless some file gives that name: drops of names like a server's own."""
-    for script in subject.scripts:
-        for act in script.acts:
-            if act.kind != "drop_constraint" or not act.in_batch or _has_convention(act):
-                continue
-            name = act.arg(0, "constraint_name")
-            if type(name) is str and _SERVERS_OWN.search(name):
-                yield (
-                    name,
-                    subject.finding(
-                        "L06",
-                        "warning",
-                        act.node,
-                        f"No revision names a constraint {name!r}: PostgreSQL or MySQL gives such "
-                        f"names by itself, SQLite gives none to {shown(act.table)}",
-                        _NAME_IT,
-                        f"ValueError: No such constraint: '{name}'",
-                    ),
-                )
+    for _, act in _in_batches(subject):
+        if act.kind != "drop_constraint":
+            continue
+        name = act.arg(0, "constraint_name")
+        if type(name) is str and _SERVERS_OWN.search(name):
+            yield (
+                name,
+                subject.finding(
+                    "L06",
+                    "warning",
+                    act.node,
+                    f"No revision names a constraint {name!r}: PostgreSQL or MySQL gives such "
+                    f"names by itself, SQLite gives none to {shown(act.table)}",
+                    _NAME_IT,
+                    f"ValueError: No such constraint: '{name}'",
+                ),
+            )
 
 
 def given_names(subject: Subject) -> frozenset[str]:

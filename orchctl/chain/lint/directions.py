@@ -32,9 +32,9 @@ def one_way(subject: Subject) -> Iterator[Finding]:
             "L07",
             "note",
             down.node,
-            "downgrade() does nothing, upgrade() changes tables",
+            "downgrade() does nothing, upgrade() changes the schema",
             _ON_PURPOSE,
-            "nothing: the version goes back, the tables do not",
+            "nothing: the version goes back, the schema does not",
         )
     elif not _is_opaque(down.acts):
         yield from _left_behind(subject, up, down)

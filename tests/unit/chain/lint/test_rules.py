@@ -185,6 +185,13 @@ RIGHT = [
             "with op.batch_alter_table('t') as b:\n    b.drop_constraint('t_a_key')"
         ),
     ),
+    (
+        "L06",
+        (
+            "try:\n    with op.batch_alter_table('t') as b:\n"
+            "        b.drop_constraint('t_a_key')\nexcept ValueError:\n    pass"
+        ),
+    ),
     ("L09", "op.get_bind().execute(sa.text('UPDATE t SET a = 1'))"),
     ("L09", "print(op.get_bind().dialect.name)"),
     (
