@@ -80,8 +80,6 @@ async def show_logs(request: Request, state: CurrentState, _session: SignedIn) -
         else:
             found = await search_logs(session, wanted, page=asked.page, page_size=PAGE_SIZE)
         options = await _options(session, asked)
-    first = (asked.page - 1) * PAGE_SIZE
-    last = first + len(found.rows)
     return render(
         request,
         "logs.html",
@@ -91,15 +89,24 @@ async def show_logs(request: Request, state: CurrentState, _session: SignedIn) -
         filtered=asked.query(asked.page) != f"{BASE}/logs?",
         problem=problem,
         logs=[_shown(log, name) for log, name in found.rows],
-        total=found.total,
-        first=first + 1,
-        last=last,
-        newer=asked.query(asked.page - 1) if asked.page > 1 else "",
-        older=asked.query(asked.page + 1) if last < found.total else "",
         retention_days=state.settings.log_retention_days,
         status_options=_with(STATUSES, asked.status),
+        **_place(asked, found),
         **options,
     )
+
+
+def _place(asked: Asked, found: FoundLogs) -> dict[str, Any]:
+    """Return where in the log the page is, and the pages beside it."""
+    before = (asked.page - 1) * PAGE_SIZE
+    last = before + len(found.rows)
+    return {
+        "total": found.total,
+        "first": before + 1,
+        "last": last,
+        "newer": asked.query(asked.page - 1) if asked.page > 1 else "",
+        "older": asked.query(asked.page + 1) if last < found.total else "",
+    }
 
 
 def _asked(query: Mapping[str, str]) -> Asked:
