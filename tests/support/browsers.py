@@ -1,4 +1,4 @@
-"""A real Chromium without a window; CHROMIUM names another than Debian's."""
+"""A real Chromium without a window: Debian's, or Chrome, or the one that CHROMIUM names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from shutil import which
 from typing import Any
 
 import httpx
@@ -23,7 +24,7 @@ from playwright.sync_api import (
 from tests.support.demo_rows import KEY_MARK
 from tests.support.orchestrator import ADMIN_KEY, API_KEY, Service
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or which("chromium") or which("google-chrome")
 # What a browser does on its own account would be requests that no page made.
 QUIET = (
     "--disable-background-networking",
