@@ -256,22 +256,26 @@ class StepLog(Output):
         elif level == "warning":
             self._write("warning: ", "yellow", text)
         elif name in ("step", "ready", "upgraded"):
-            super().step(" ".join(text.split()))
+            self._write("✓ " if _can_encode(sys.stderr) else "ok ", "green", text)
         else:
             self._write("", None, text)
 
     def _write(self, prefix: str, style: str | None, text: str) -> None:
         line = " ".join(text.split())
-        sys.stderr.write(f"{self._painted(prefix, style, sys.stderr)}{line}\n")
-        sys.stderr.flush()
+        self._put(f"{self._painted(prefix, style, sys.stderr)}{line}")
 
     def _write_json(self, level: str, name: str, text: str, data: Mapping[str, Any]) -> None:
         from datetime import UTC, datetime
 
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": at, "level": level, "source": "orchctl", "event": name, "message": text}
-        sys.stderr.write(json.dumps({**line, **data}, default=str) + "\n")
-        sys.stderr.flush()
+        self._put(json.dumps({**line, **data}, default=str))
+
+    def _put(self, line: str) -> None:
+        # A log that nobody reads, or on a full disk, must not keep a service from starting.
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
 
 def error_object(error: OrchctlError) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,16 +77,37 @@ def run(
     found = find_command(command, os.environ)
     state = "Nothing was changed"
     try:
-        settings = invocation.settings
-        _wait(settings, log, within, pause)
-        state = _upgrade(settings, log, to, unsafe or ())
+        with _stdout_kept():
+            settings = invocation.settings
+            _wait(settings, log, within, pause)
+            state = "No revision was running"
+            _upgrade(settings, log, to, unsafe or ())
+            state = "The upgrade is done, or there was none to do"
         log.event("start", f"Starting {found.name}", {"command": masked_command([*found.words])})
         found.take_over()
     except KeyboardInterrupt as error:
-        raise _not_started(Interrupted("Interrupted", state=state), found) from error
+        hint = "orchctl status shows where the database is"
+        raise _not_started(Interrupted("Interrupted", hint=hint), state, found) from error
     except OrchctlError as error:
-        error.state = error.state or state
-        raise _not_started(error, found) from error
+        raise _not_started(error, state, found) from error
+
+
+@contextlib.contextmanager
+def _stdout_kept() -> Iterator[None]:
+    """A context in which what env.py, revisions and their children print goes to stderr.
+
+    stdout is the command's own.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _wants_json() -> bool:
@@ -111,23 +135,18 @@ def _wait(settings: Settings, log: StepLog, timeout: float, interval: float) -> 
     return None
 
 
-def _upgrade(settings: Settings, log: StepLog, revision: str, unsafe: Sequence[str]) -> str:
-    """Upgrade unless it is to be left out; what state things are in afterwards."""
+def _upgrade(settings: Settings, log: StepLog, revision: str, unsafe: Sequence[str]) -> None:
     if settings.skip_migration:
         why = settings.origins["skip-migration"]
-        log.event("skip", f"Not upgraded: {why} says skip; orchctl upgrade does it later")
-        return "Nothing was changed"
+        return log.event("skip", f"Not upgraded: {why} says skip; orchctl upgrade does it later")
     from orchctl.cli.upgrade_text import arrivals_object, summary
     from orchctl.upgrade.course import upgrade_databases
 
     arrivals = upgrade_databases(settings, revision, listener(log), unsafe=unsafe)
     told = "; ".join(summary(one) for one in arrivals)
-    log.event("upgraded", told, {"upgrade": arrivals_object(arrivals)})
-    if any(one.report or one.before != one.after for one in arrivals):
-        return "The upgrade is done"
-    return "Nothing was changed"
+    return log.event("upgraded", told, {"upgrade": arrivals_object(arrivals)})
 
 
-def _not_started(error: OrchctlError, command: Command) -> OrchctlError:
-    error.state = f"{error.state}; {command.name} was not started"
+def _not_started(error: OrchctlError, state: str, command: Command) -> OrchctlError:
+    error.state = f"{error.state or state}; {command.name} was not started"
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -49,8 +50,9 @@ class Command:
             CommandNotExecutable, CommandNotFound: The system doesn't take it: no `#!` line, an
                 interpreter that isn't there, gone meanwhile.
         """
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it, or its disk is full
+                stream.flush()
         os.umask(self.umask)
         for number in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from tests.support.env_shapes import STOCK
 from tests.support.preloaded import Run, orchctl, start
 from tests.support.processes import wait_until
-from tests.support.projects import Project, bytes_of, execute, query
+from tests.support.projects import Project, bytes_of, clean_environment, execute, query
 
 ADD = "op.execute(\"INSERT INTO t (x) VALUES ('new')\")\n"
 READY = "import pathlib, time; pathlib.Path('ready').touch()\n"
@@ -77,6 +78,29 @@ def test_the_command_finds_things_as_orchctl_did(begun: Project) -> None:
     assert done.stdout == f"{begun.folder} {umask} kept False\n", done.stderr
 
 
+def test_stdout_is_the_command_s_alone(begun: Project) -> None:
+    noisy = "import os, subprocess\nprint('by print')\nos.write(1, b'by write\\n')\n"
+    noisy += "subprocess.run(['echo', 'by a child'], check=True)\n"
+    begun.add("aaaa03", noisy)
+    for words in ((), ("--json",)):
+        done = orchctl(begun, "run", *words, "--no-rehearse", "--", "echo", "mine")
+        assert (done.returncode, done.stdout) == (0, "mine\n"), done.stderr
+        begun.add(f"aaaa0{len(begun.revisions) + 1}", noisy)
+    assert "by a child" in done.stderr
+
+
+def test_a_log_that_nobody_takes_keeps_nothing_from_starting(begun: Project) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m orchctl run -- echo started 2>/dev/full"],
+        cwd=begun.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "started\n")
+    assert begun.heads() == ["aaaa02"]
+
+
 def test_a_command_that_is_not_there_is_known_before_the_upgrade(begun: Project) -> None:
     begun.folder.joinpath("plain").touch()
     before = bytes_of(begun.database)
@@ -111,7 +135,10 @@ def test_a_file_that_the_system_does_not_execute(begun: Project) -> None:
     script.chmod(0o755)
     done = orchctl(begun, "run", "--", "./script")
     assert done.returncode == 126
-    assert "Exec format error; The upgrade is done; ./script was not started" in done.stderr
+    assert (
+        "Exec format error; The upgrade is done, or there was none to do; ./script was not started"
+        in done.stderr
+    )
     assert begun.heads() == ["aaaa02"]
 
 
