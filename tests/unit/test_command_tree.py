@@ -20,6 +20,10 @@ def test_every_command_is_found_by_its_own_name(name: str) -> None:
     assert name in command_tree(["--json", name, "-x", "y"]).commands
 
 
+def test_words_behind_two_dashes_are_somebody_else_s() -> None:
+    assert command_tree(["run", "--", "backup", "--help"]).commands.keys() == {"run"}
+
+
 @pytest.mark.parametrize(
     "words", [[], ["--help"], ["upgrade", "--help"], ["-h", "status"], ["upgrad"]]
 )
