@@ -119,3 +119,17 @@ def test_a_shallow_clone_says_how_to_deepen_it(repository: GitRepository, tmp_pa
     with pytest.raises(UsageError) as caught:
         check(shallow, "origin/main")
     assert "fetch-depth: 0" in str(caught.value.hint)
+
+
+def test_heads_that_were_there_before_are_not_the_merges_fault(repository: GitRepository) -> None:
+    write(versions(repository), [Link("00x", ("001",))])
+    repository.commit("two heads")
+    branches(repository, [Link("0aa", ("002",))], [Link("002", ("001",), ("label",))])
+    assert check(repository) == []
+    branches_again = [Link("0bb", ("001",))]
+    repository.switch("main")
+    write(versions(repository), branches_again)
+    repository.commit("a third")
+    repository.switch("feature")
+    (finding,) = check(repository)
+    assert "C04, 3 heads: " in finding.message
