@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchctl.chain.findings import ChainReport, Finding
     from orchctl.cli.chain_findings import ChainCheck
 
-# Each test with its rules, or the beginnings of their ids. C15 and C16 need a branch, a database.
+# Each test with its rules, or the beginnings of their ids.
 GROUPS = {
     "chain: files": ("C01", "C06", "C07", "C08", "C12"),
     "chain: graph": ("C02", "C03", "C04", "C05", "C09", "C14", "C17", "C18"),
@@ -25,12 +25,14 @@ GROUPS = {
     "lint": ("L",),
     "ignore comments": ("I",),
     "lockfile": ("C13",),
+    "merged tree": ("C15",),
+    "databases": ("C16",),
 }
 MARK = "orchctl"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two options."""
+    """The options."""
     group = parser.getgroup("orchctl", "the Alembic migration chain (orchctl verify-chain)")
     group.addoption(
         "--orchctl",
@@ -42,12 +44,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="versions folder, script folder or ini file; else the project's in rootdir",
     )
+    group.addoption(
+        "--orchctl-base",
+        metavar="REF",
+        help="check the tree as it will be once merged into REF too",
+    )
+    group.addoption(
+        "--orchctl-db",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="hold this database's stamp against the chain too; repeatable",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known, for `-m`."""
+    """Make the mark known, for `-m`.
+
+    Raises:
+        UsageError: An option that does nothing without `--orchctl`.
+    """
     if config.getoption("orchctl"):
         config.addinivalue_line("markers", f"{MARK}: a check of the migration chain")
+        return
+    for name in ("path", "base", "db"):
+        if config.getoption(f"orchctl_{name}"):
+            raise pytest.UsageError(f"--orchctl-{name} goes with --orchctl")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,16 +105,21 @@ class Chain(pytest.Collector):
             raise self.CollectError(_told(error)) from None
         for name, beginnings in GROUPS.items():
             rules = {one for one in self._check.selection.rules if one.startswith(beginnings)}
-            if name == "lockfile" and not self._check.place.lockfile.exists():
-                continue
-            if rules:
+            if rules and self._has(name):
                 yield ChainTest.from_parent(self, name=name, chain=self, rules=frozenset(rules))
+
+    def _has(self, group: str) -> bool:
+        """Whether there is what a group's rules are about."""
+        if group == "lockfile":
+            return self._check.place.lockfile.exists()
+        needed = {"merged tree": "orchctl_base", "databases": "orchctl_db"}.get(group)
+        return needed is None or bool(self.config.getoption(needed))
 
     def report(self) -> ChainReport:
         """What is found; looked for once, by the test that runs first.
 
         Raises:
-            OrchctlError: The lockfile cannot be read.
+            OrchctlError: The lockfile, the branch or a database cannot be read.
         """
         if self._report is None:
             self._report = self._check.report()
@@ -154,7 +181,12 @@ def _check_of(config: pytest.Config) -> ChainCheck:
     place = find_chain(config.invocation_params.dir / typed if typed else None, settings)
     known = [rule.id for rule in rule_titles()]
     selection = select(known, settings.verify, folder=settings.folder)
-    return ChainCheck(place, selection, Sources(frozen=place.lockfile.exists()), settings)
+    sources = Sources(
+        tuple(config.getoption("orchctl_db")),
+        frozen=place.lockfile.exists(),
+        base=config.getoption("orchctl_base"),
+    )
+    return ChainCheck(place, selection, sources, settings)
 
 
 def _lines(findings: list[Finding], folder: Path) -> str:

@@ -12,7 +12,8 @@ import pytest
 
 from orchctl.chain.check import rule_titles
 from orchctl.pytest_plugin import GROUPS
-from tests.support.projects import Project, clean_environment
+from tests.support.projects import Project, clean_environment, execute
+from tests.support.repositories import GitRepository
 
 ALL = ["chain: files", "chain: graph", "chain: ids", "lint", "ignore comments"]
 
@@ -52,7 +53,7 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def test_every_rule_is_in_one_group() -> None:
     for rule in rule_titles():
         groups = [name for name, starts in GROUPS.items() if rule.id.startswith(starts)]
-        assert len(groups) == (0 if rule.id in ("C15", "C16") else 1), rule.id
+        assert len(groups) == 1, rule.id
 
 
 def test_without_the_option_nothing_is_different(project: Project) -> None:
@@ -123,6 +124,55 @@ def test_the_lockfile_counts_where_there_is_one(project: Project) -> None:
     done = run(project, "--orchctl", "-v")
     assert done.returncode == 1
     assert "Traceback" not in done.stdout
+
+
+def test_the_tree_as_it_will_be_once_merged(project: Project) -> None:
+    (project.folder / ".gitignore").write_text("__pycache__\n.orchctl_cache\n")
+    repository = GitRepository.make(project.folder)
+    repository.commit("two revisions")
+    repository.branch("feature")
+    repository.switch("main")
+    project.add("0bb", name="0bb_theirs.py", down="002")
+    repository.commit("theirs")
+    repository.switch("feature")
+    project.add("0aa", name="0aa_ours.py", down="002")
+    repository.commit("ours")
+    assert "merged tree" not in verdicts(run(project, "--orchctl", "-v"))
+    sound = run(project, "--orchctl", "-v", "--orchctl-base", "HEAD")
+    assert verdicts(sound) == dict.fromkeys([*ALL, "merged tree"], "PASSED")
+    done = run(project, "--orchctl", "-v", "--orchctl-base", "main", "-k", "merged")
+    assert done.returncode == 1
+    assert verdicts(done) == {"merged tree": "FAILED"}
+    assert "C15 error: Once merged with main: C04, 2 heads: " in done.stdout
+    assert "orchctl merge 0aa 0bb -m" in done.stdout
+    gone = run(project, "--orchctl", "--orchctl-base", "nowhere")
+    assert gone.returncode == 1
+    assert "git knows no commit nowhere" in gone.stdout
+    assert "Traceback" not in gone.stdout
+
+
+def test_databases_are_held_against_the_chain(project: Project) -> None:
+    for name, id_ in (("good", "002"), ("bad", "9f3c")):
+        execute(
+            project.folder / f"{name}.db",
+            "CREATE TABLE alembic_version (version_num TEXT);"
+            f"INSERT INTO alembic_version VALUES ('{id_}')",
+        )
+    words = ("--orchctl", "-v", "-k", "databases", "--orchctl-db", "sqlite:///good.db")
+    assert verdicts(run(project, *words)) == {"databases": "PASSED"}
+    done = run(project, *words, "--orchctl-db", "bad.db")
+    assert verdicts(done) == {"databases": "FAILED"}
+    assert "bad.db is at revision '9f3c', which this chain does not have" in done.stdout
+    gone = run(project, *words, "--orchctl-db", "gone.db")
+    assert (gone.returncode, "Traceback" in gone.stdout) == (1, False)
+    assert "There is no database" in gone.stdout
+
+
+@pytest.mark.parametrize("word", ["path", "base", "db"])
+def test_an_option_without_the_first_one_is_told(project: Project, word: str) -> None:
+    done = run(project, f"--orchctl-{word}", "x")
+    assert done.returncode == 4
+    assert f"--orchctl-{word} goes with --orchctl" in done.stderr
 
 
 def test_no_project_is_one_line(project: Project) -> None:
