@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 
 import structlog
@@ -15,12 +16,17 @@ from llm_orchestrator.settings import Settings
 logger = structlog.stdlib.get_logger(__name__)
 
 
+# Files that are open anyway: database, logs, the listening socket, connections to Redis.
+_OTHER_FILES = 200
+
+
 def run(settings: Settings, listening: socket.socket) -> bool:
     """Serve on a bound socket until a signal says to end; running requests are waited for.
 
     Returns whether it ever started. Raises OSError when LOG_FILE can't be opened.
     """
     set_up_logging(settings)
+    settings = fit_files(settings)
     config = uvicorn.Config(
         create_app(settings),
         # The middleware logs requests, with their ids.
@@ -38,3 +44,22 @@ def run(settings: Settings, listening: socket.socket) -> bool:
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
     return server.started
+
+
+def fit_files(settings: Settings) -> Settings:
+    """Raise this process's limit of open files, and serve no more at once than that allows.
+
+    A request under way has two sockets, the caller's and the provider's. One that finds no file is
+    a caller who gets no answer at all; one refused in time gets a 503.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = hard if hard != resource.RLIM_INFINITY else max(soft, 1_048_576)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    except (OSError, ValueError):  # macOS has a limit below its hard one
+        files = soft
+    most = max(1, (files - _OTHER_FILES) // 2)
+    if most >= settings.max_concurrent_requests:
+        return settings
+    logger.warning("fewer requests at once: too few files may be open", files=files, most=most)
+    return settings.model_copy(update={"max_concurrent_requests": most})

@@ -220,3 +220,10 @@ def test_closing_while_locked_ends_in_time_and_counts_what_it_leaves(database: P
             return writer
 
     assert asyncio.run(scenario()).tally.dropped_failed == 5
+
+
+def test_where_waiting_cannot_help_nobody_waits(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DROP TABLE request_logs")
+    writer = asyncio.run(write(database, [entry() for _ in range(5)], Bounds(patience=1e9)))
+    assert (writer.tally.written, writer.tally.dropped_failed) == (0, 5)

@@ -24,6 +24,11 @@ _LONGEST_WAIT = 2.0
 _COMPLAIN_EVERY = 30.0
 
 
+def _may_pass(error: OperationalError) -> bool:
+    """Whether waiting can help: locked, full, unreadable, but not that a table is missing."""
+    return getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR"
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What the writer may use.
@@ -139,7 +144,7 @@ class LogWriter:
                 await write_entries(self.engine, batch)
             except OperationalError as error:
                 self._complain("the database does not take request logs", reason=str(error.orig))
-                if time.monotonic() + pause > give_up:
+                if not _may_pass(error) or time.monotonic() + pause > give_up:
                     self.tally.dropped_failed += len(batch)
                     return
             except Exception as error:  # noqa: BLE001 - this task must outlive any driver
