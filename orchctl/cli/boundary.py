@@ -136,6 +136,7 @@ def _bug(error: BaseException) -> OrchctlError:
 
 def _usage(error: typer.TyperException) -> OrchctlError:
     text = error.format_message() if hasattr(error, "format_message") else str(error)
+    text = text.replace(": Value error, ", ": ")  # from pydantic, by which Typer converts values
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "orchctl"
     return UsageError(text.rstrip("."), hint=f"{command} --help")

@@ -106,6 +106,8 @@ def verify_chain(
     _require_one_output(style, graph, as_json=invocation.output.as_json)
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", hint="Without --fix nothing is written")
+    if dry_run and lock:
+        raise UsageError("--dry-run writes nothing, --lock does", hint="Give one of the two")
     if lock and frozen:
         raise UsageError("--lock writes what --frozen checks", hint="Give one of the two")
     from orchctl.chain.check import rule_titles
@@ -129,6 +131,7 @@ def verify_chain(
     if graph is not None or style not in (Format.TEXT, Format.JSON):
         text = _drawn(checking, report, graph) if graph else _written(checking, report, style)
         invocation.output.raw(text)
+        _note_written(invocation.output, checking, edits or (), change, applied=not dry_run)
     else:
         _show(invocation.output, checking, report, edits, change, applied=not dry_run)
     return ExitCode.DONE if report.ok or exit_zero else ExitCode.NEGATIVE
@@ -182,6 +185,27 @@ def _chart(checking: ChainCheck, report: ChainReport) -> Chart:
 
     chain = CheckedChain.of(checking.files, checking.place.locations)
     return chart_of(chain.graph, report)
+
+
+def _note_written(
+    output: Output,
+    checking: ChainCheck,
+    edits: Sequence[Edit],
+    change: LockChange | None,
+    *,
+    applied: bool,
+) -> None:
+    """Say on stderr what was written, where stdout is for a machine."""
+    from orchctl.chain.findings import shown_path
+
+    folder = checking.settings.folder
+    for edit in edits:
+        shown = shown_path(edit.path, folder)
+        for finding in edit.findings:
+            done = "mended" if applied else "would be mended"
+            output.note(printable(f"{shown}:{finding.line}: {finding.rule} {done}"))
+    if change is not None:
+        output.note(printable(f"{shown_path(checking.place.lockfile, folder)} written"))
 
 
 def _show(

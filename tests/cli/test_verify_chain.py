@@ -145,8 +145,13 @@ def test_this_repositorys_own_chain() -> None:
 USAGE = {
     "gone": (("verify-chain", "nowhere"), 2, "nowhere does not exist"),
     "a file": (("verify-chain", "app.txt"), 2, "neither a folder nor an ini file"),
+    "a dry run that writes": (
+        ("verify-chain", "--fix", "--dry-run", "--lock"),
+        2,
+        "--dry-run writes nothing, --lock does",
+    ),
     "dry-run alone": (("verify-chain", "--dry-run"), 2, "--dry-run goes with --fix"),
-    "unknown format": (("verify-chain", "--format", "xml"), 2, "xml"),
+    "unknown format": (("verify-chain", "--format", "xml"), 2, "'--format': 'xml' is not one of"),
     "no such database": (("verify-chain", "--db", "gone.db"), 3, "no database"),
     "no database at all": (("verify-chain", "--db", "sqlite://"), 3, "memory"),
 }
@@ -306,3 +311,17 @@ def test_fix_mends_the_docstring_with_the_code(project: Project) -> None:
     before = write("7777")
     assert project.orchctl("verify-chain", "--fix", "--ignore", "C01").returncode == 0
     assert path.read_bytes() == before.replace(b"7777", b"001")
+
+
+@pytest.mark.parametrize("words", [("--format", "github"), ("--graph", "mermaid")])
+def test_what_is_written_is_said_beside_what_a_machine_reads(
+    project: Project, words: tuple[str, ...]
+) -> None:
+    break_parent(project)
+    place = "migrations/versions/002_more.py:12: C01"
+    shown = project.orchctl("verify-chain", "--fix", "--dry-run", *words)
+    assert (shown.returncode, shown.stderr) == (1, f"{place} would be mended\n")
+    done = project.orchctl("verify-chain", "--fix", "--lock", *words)
+    assert done.returncode == 0
+    assert done.stderr == f"{place} mended\nmigrations/chain.lock written\n"
+    assert "mended" not in done.stdout
