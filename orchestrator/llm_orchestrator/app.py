@@ -75,7 +75,6 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     state = State(
         settings=settings,
         database=database,
-        client=client,
         routes=routes,
         upstreams=make_upstreams(client),
         metrics=Metrics(),

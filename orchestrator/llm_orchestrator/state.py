@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-import httpx
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
@@ -31,7 +30,6 @@ class State:
 
     settings: Settings
     database: Database
-    client: httpx.AsyncClient
     routes: RouteTable
     upstreams: Mapping[str, Upstream]
     metrics: Metrics

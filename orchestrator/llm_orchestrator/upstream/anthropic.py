@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from urllib.parse import urlencode
 
-import httpx
+import aiohttp
 
 from llm_orchestrator.upstream.anthropic_answer import StreamTranslation, translate_answer
 from llm_orchestrator.upstream.anthropic_request import translate_request
@@ -29,7 +29,7 @@ API_VERSION = "2023-06-01"
 class Anthropic:
     """A service that speaks Anthropic's Messages API."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: aiohttp.ClientSession) -> None:
         self._exchange = Exchange(client)
 
     async def complete(self, call: Call) -> Answer:
@@ -49,8 +49,8 @@ class Anthropic:
         translation = StreamTranslation(call.target)
         headers = _headers(call.target)
         async with (
-            self._exchange.stream(url, call.target, headers, request, call.timeout) as response,
-            aclosing(read_blocks(response.aiter_bytes())) as blocks,
+            self._exchange.stream(url, call.target, headers, request, call.timeout) as parts,
+            aclosing(read_blocks(parts)) as blocks,
         ):
             async for block in blocks:
                 for data in read_data(block):

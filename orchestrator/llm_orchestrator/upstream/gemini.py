@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from urllib.parse import quote, urlencode
 
-import httpx
+import aiohttp
 
 from llm_orchestrator.upstream.events import count_usage, read_blocks, read_data
 from llm_orchestrator.upstream.exchange import (
@@ -31,7 +31,7 @@ DEFAULT_URL = "https://generativelanguage.googleapis.com/v1beta"
 class Gemini:
     """A service that speaks the Gemini API."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: aiohttp.ClientSession) -> None:
         self._exchange = Exchange(client)
 
     async def complete(self, call: Call) -> Answer:
@@ -47,8 +47,8 @@ class Gemini:
         translation = StreamTranslation(call.target, call.model)
         headers = _headers(call.target)
         async with (
-            self._exchange.stream(url, call.target, headers, request, call.timeout) as response,
-            aclosing(read_blocks(response.aiter_bytes())) as blocks,
+            self._exchange.stream(url, call.target, headers, request, call.timeout) as parts,
+            aclosing(read_blocks(parts)) as blocks,
         ):
             async for block in blocks:
                 for data in read_data(block):

@@ -8,10 +8,10 @@ stream reports its usage.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-import httpx
+import aiohttp
 
 from llm_orchestrator.upstream.events import count_usage, read_blocks, read_data
 from llm_orchestrator.upstream.exchange import (
@@ -42,7 +42,7 @@ _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 class OpenAI:
     """A service that speaks OpenAI's protocol."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: aiohttp.ClientSession) -> None:
         self._exchange = Exchange(client)
 
     async def complete(self, call: Call) -> Answer:
@@ -77,8 +77,8 @@ class OpenAI:
         }
         headers = _headers(call.target)
         async with (
-            self._exchange.stream(url, call.target, headers, body, call.timeout) as response,
-            aclosing(_relay(response, call.target)) as chunks,
+            self._exchange.stream(url, call.target, headers, body, call.timeout) as parts,
+            aclosing(_relay(parts, call.target)) as chunks,
         ):
             async for chunk in chunks:
                 yield chunk
@@ -109,9 +109,9 @@ def _describe_odd_answer(answer: Json, target: Target, member: str) -> Exception
     return describe_error(status, error, target)
 
 
-async def _relay(response: httpx.Response, target: Target) -> AsyncGenerator[Chunk, None]:
+async def _relay(parts: AsyncIterator[bytes], target: Target) -> AsyncGenerator[Chunk, None]:
     started = finished = False
-    async with aclosing(read_blocks(response.aiter_bytes())) as blocks:
+    async with aclosing(read_blocks(parts)) as blocks:
         async for whole in blocks:
             done = _DONE.search(whole)
             block = whole[: done.start()] if done else whole

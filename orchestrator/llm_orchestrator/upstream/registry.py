@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import httpx
+import aiohttp
 
 from llm_orchestrator.upstream.anthropic import Anthropic
 from llm_orchestrator.upstream.gemini import Gemini
@@ -12,7 +12,7 @@ from llm_orchestrator.upstream.openai import OpenAI
 from llm_orchestrator.upstream.protocol import Upstream
 
 
-def make_upstreams(client: httpx.AsyncClient) -> Mapping[str, Upstream]:
+def make_upstreams(client: aiohttp.ClientSession) -> Mapping[str, Upstream]:
     """Make one adapter for each provider type, all over one client."""
     return {
         "openai": OpenAI(client),
