@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 
@@ -43,8 +44,8 @@ def make_client() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"user-agent": "llm-orchestrator"},
-        # HTTPS_PROXY and its like.
-        trust_env=True,
+        # HTTPS_PROXY and its like; asking for them takes two threads' turns at every request.
+        trust_env=bool(getproxies()),
     )
 
 
