@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus_projects import CORPUS, Corpus
-from orchctl.chain.check import check, rule_titles
+from orchctl.chain.check import check
 from orchctl.chain.examine import examine
 from orchctl.chain.findings import ChainReport, Finding
 from orchctl.chain.graph import Graph
 from orchctl.chain.project import ChainPlace
 from orchctl.chain.selection import Selection
+from orchctl.chain.titles import rule_titles
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(sys.prefix) / "corpus"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.corpus_verdicts import VERDICTS
-from orchctl.chain.check import rule_titles
 from orchctl.chain.findings import Finding
+from orchctl.chain.titles import rule_titles
 
 if TYPE_CHECKING:
     from benchmarks.corpus import Read

@@ -170,9 +170,9 @@ class ChainBroken(Exception):
 def _check_of(config: pytest.Config) -> ChainCheck:
     import os
 
-    from orchctl.chain.check import rule_titles
     from orchctl.chain.project import find_chain
     from orchctl.chain.selection import select
+    from orchctl.chain.titles import rule_titles
     from orchctl.cli.chain_findings import ChainCheck, Sources
     from orchctl.config import load
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchctl.chain.facts import Problem
 from orchctl.chain.findings import Finding
 from orchctl.chain.ignores import Ignore, ignores_of
 from orchctl.chain.lint.file_lint import FileLint, Link, Rebuild, Renaming, Unlink
 from orchctl.chain.parse import parse_source
+from orchctl.chain.problem import Problem
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
 from orchctl.chain.source import decode
 from orchctl.chain.syntax import surely_compiles

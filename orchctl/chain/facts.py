@@ -10,23 +10,12 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from orchctl.chain.problem import Problem
 from orchctl.chain.source import Source, column_of
 from orchctl.chain.tokens import Severity, Token
 from orchctl.chain.values import Computed, Constant, Series, Value, items_of
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
-
-
-class Problem(NamedTuple):
-    """Why a file cannot be read, or not fully: a finding of rule C07 or C08 in the making."""
-
-    rule: str
-    severity: Severity
-    message: str
-    line: int = 1
-    column: int = 1
-    suggestion: str | None = None
-    alembic: str | None = None
 
 
 class Fact(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,15 @@ class ChainReport:
     def ok(self) -> bool:
         """Whether no finding is an error."""
         return not any(finding.severity == "error" for finding in self.findings)
+
+
+def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by file and line, those about no file first."""
+
+    def place(one: Finding) -> tuple[str, int, int, str]:
+        return (str(one.path or ""), one.line or 0, one.column or 0, one.rule)
+
+    return tuple(sorted(findings, key=place))
 
 
 def report_data(report: ChainReport, folder: Path) -> dict[str, Any]:

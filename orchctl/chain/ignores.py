@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchctl.chain.findings import Finding
+
+if TYPE_CHECKING:
+    import tokenize
 
 _COMMENT = re.compile(r"#\s*orchctl\s*:\s*ignore\s*(?:\[([^\]]*)\])?[\s:,;-]*(.*)$")
 
@@ -36,6 +37,9 @@ def ignores_of(text: str) -> tuple[Ignore, ...]:
     """The ignore comments of a file; none when it is no Python."""
     if "orchctl" not in text:
         return ()
+    import io
+    import tokenize
+
     try:
         return tuple(
             _ignore(token, match)

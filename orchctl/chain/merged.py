@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from orchctl.chain.contents import is_revision_name, read_data
 from orchctl.chain.findings import Finding
 from orchctl.chain.git import Repository
 from orchctl.chain.graph import Graph
 from orchctl.chain.parse import parse
 from orchctl.chain.project import ChainPlace
-from orchctl.chain.read import is_revision_name, read_data
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.chain.rules import verify
 
@@ -53,7 +53,7 @@ def merged_chain(
     folders = [found for one in place.locations if (found := repository.path_of(one)) is not None]
     mine = {found: file for file in files if (found := repository.path_of(file.path))}
     # git would wait for a pipe, and stop at what it may not read.
-    readable = [path for path, file in mine.items() if isinstance(read_data(file.path), bytes)]
+    readable = [path for path, file in mine.items() if isinstance(read_data(str(file.path)), bytes)]
     ours = repository.object_ids(readable)
     theirs = _revisions(repository.tree(theirs_at, folders), folders, recursive=place.recursive)
     base = repository.tree(base_at, folders)

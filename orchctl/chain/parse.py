@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from orchctl.chain.facts import NAMES, Fact, Problem, missing_facts, read_fact
+from orchctl.chain.facts import NAMES, Fact, missing_facts, read_fact
+from orchctl.chain.problem import Problem
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
 from orchctl.chain.source import Source, column_of, decode, lines_of
 from orchctl.chain.stock import header_of, read_stock

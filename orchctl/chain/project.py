@@ -10,6 +10,7 @@ from orchctl.config.project import AlembicProject, read_project
 from orchctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from orchctl.chain.contents import Content
     from orchctl.chain.revision_file import RevisionFile
     from orchctl.config import Settings
 
@@ -44,6 +45,19 @@ class ChainPlace:
             return self.env_py.parent / NAME
         folder = self.locations[0]
         return (folder.parent if folder.name == "versions" else folder) / NAME
+
+    def contents(self) -> list[Content]:
+        """What is in its files, nothing understood yet.
+
+        Raises:
+            ConfigurationError: A folder that exists cannot be listed.
+        """
+        from orchctl.chain.contents import read_contents
+
+        contents = read_contents(
+            self.locations, recursive=self.recursive, sourceless=self.sourceless
+        )
+        return list(contents)
 
     def read(self) -> tuple[RevisionFile, ...]:
         """Read its files, whole."""

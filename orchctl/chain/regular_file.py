@@ -32,8 +32,10 @@ def read_regular(name: str | os.PathLike[str]) -> bytes:
     _require_regular(name, os.stat(name))  # noqa: PTH116
     descriptor = os.open(name, _FLAGS)
     try:
-        _require_regular(name, os.fstat(descriptor))
-        data = os.read(descriptor, _PART)
+        found = os.fstat(descriptor)
+        _require_regular(name, found)
+        # What more is asked for is set aside, and not always put to use again.
+        data = os.read(descriptor, found.st_size + 1)
         while part := os.read(descriptor, _PART):
             data += part
             if len(data) > MOST_BYTES:  # what has no size of its own, as in /proc

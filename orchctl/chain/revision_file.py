@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from orchctl.chain.facts import NAMES, Problem
+from orchctl.chain.facts import NAMES
+from orchctl.chain.problem import Problem
 from orchctl.chain.tokens import Token
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchctl.chain import file_rules, graph_rules, id_rules, order_rules
 from orchctl.chain.checked import CheckedChain
-from orchctl.chain.findings import ChainReport, Finding
+from orchctl.chain.findings import ChainReport, Finding, by_place
 from orchctl.chain.revision_file import RevisionFile
 
 
@@ -18,32 +18,30 @@ class Rule:
 
     Attributes:
         id: As on its page and in `ignore` comments.
-        title: What is wrong when it is found.
         check: Finds it.
     """
 
     id: str
-    title: str
     check: Callable[[CheckedChain], Iterable[Finding]]
 
 
 RULES = (
-    Rule("C01", "A parent is named by its file instead of its id", file_rules.named_by_file),
-    Rule("C02", "Two files claim the same id", graph_rules.duplicate_ids),
-    Rule("C03", "The chain runs in a loop", graph_rules.loops),
-    Rule("C04", "The chain has several heads", graph_rules.several_heads),
-    Rule("C05", "The chain has several bases", graph_rules.several_bases),
-    Rule("C06", "A parent is missing", file_rules.missing_parents),
-    Rule("C07", "A file cannot be read", file_rules.unreadable),
-    Rule("C08", "A file does not say what it must, or says it in code", file_rules.unclear),
-    Rule("C09", "A dependency is unknown or runs in a loop", graph_rules.dependencies),
-    Rule("C10", "A branch label is in use already", id_rules.labels_in_use),
-    Rule("C11", "An id has forbidden characters, or nearly is another", id_rules.unusable_ids),
-    Rule("C12", "The docstring contradicts the code", file_rules.contradicted),
-    Rule("C14", "There are no revisions", graph_rules.no_revisions),
-    Rule("C17", "A revision is older than its parent", order_rules.dates_out_of_order),
-    Rule("C18", "A link that adds nothing, or runs in silence", order_rules.idle_links),
-    Rule("C19", "An id or label is reserved, or cannot be stored", id_rules.reserved_ids),
+    Rule("C01", file_rules.named_by_file),
+    Rule("C02", graph_rules.duplicate_ids),
+    Rule("C03", graph_rules.loops),
+    Rule("C04", graph_rules.several_heads),
+    Rule("C05", graph_rules.several_bases),
+    Rule("C06", file_rules.missing_parents),
+    Rule("C07", file_rules.unreadable),
+    Rule("C08", file_rules.unclear),
+    Rule("C09", graph_rules.dependencies),
+    Rule("C10", id_rules.labels_in_use),
+    Rule("C11", id_rules.unusable_ids),
+    Rule("C12", file_rules.contradicted),
+    Rule("C14", graph_rules.no_revisions),
+    Rule("C17", order_rules.dates_out_of_order),
+    Rule("C18", order_rules.idle_links),
+    Rule("C19", id_rules.reserved_ids),
 )
 
 
@@ -67,12 +65,3 @@ def verify(
     findings = [finding for rule in rules for finding in rule.check(chain)]
     graph = chain.graph
     return ChainReport(graph.order(), graph.heads, graph.bases, by_place(findings))
-
-
-def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings by file and line, those about no file first."""
-
-    def place(one: Finding) -> tuple[str, int, int, str]:
-        return (str(one.path or ""), one.line or 0, one.column or 0, one.rule)
-
-    return tuple(sorted(findings, key=place))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,6 +84,8 @@ def unknown_rule(word: str, known: Sequence[str]) -> UsageError:
         word: What was typed.
         known: The ids there are.
     """
+    import difflib
+
     typed = word.upper()
     close = difflib.get_close_matches(typed, known, n=len(known))
     # Of those that are equally near, the one with most letters in their places.

@@ -10,12 +10,14 @@ from orchctl.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchctl.chain.examine import Examination
     from orchctl.chain.findings import ChainReport, Finding
     from orchctl.chain.fix import Edit
     from orchctl.chain.lockfile import LockChange
     from orchctl.chain.project import ChainPlace
     from orchctl.chain.revision_file import RevisionFile
     from orchctl.chain.selection import Selection
+    from orchctl.chain.verdict import Verdict
     from orchctl.config import Settings
 
 
@@ -55,25 +57,72 @@ class ChainCheck:
         self.selection = selection
         self.settings = settings
         self._sources = sources
-        self._examine()
+        self._read()
 
-    def _examine(self) -> None:
+    def _read(self) -> None:
+        """Read the files, once: whatever is said is said of these bytes."""
         from orchctl.chain.cache import ChainCache
-        from orchctl.chain.check import wants_lint
-        from orchctl.chain.examine import examine
 
-        cache = ChainCache(self.settings.folder) if self._sources.cached else None
-        lint = wants_lint(self.selection)
-        self._examination = examine(self.place, lint=lint, cache=cache)
-        if self._sources.run:
-            from orchctl.upgrade.imported import imported
+        self._contents = self.place.contents()
+        cache = ChainCache(self.settings.folder)
+        kept = self._sources.cached and len(self._contents) >= cache.least
+        self._cache = cache if kept else None
+        self._examination: Examination | None = None
+        self._with_lint = False
+        self._verdict: Verdict | None = None
 
-            self._examination = replace(self._examination, files=imported(self._examination.files))
+    def _examined(self, *, lint: bool) -> Examination:
+        if self._examination is None or (lint and not self._with_lint):
+            from orchctl.chain.examine import examine
+
+            found = examine(self.place, lint=lint, cache=self._cache, contents=self._contents)
+            if self._sources.run:
+                from orchctl.upgrade.imported import imported
+
+                found = replace(found, files=imported(found.files), lasting=False)
+            self._examination, self._with_lint = found, lint
+        return self._examination
+
+    def _judged(self) -> Verdict:
+        """What all rules say: as the cache knows it, or found out and kept."""
+        if self._verdict is None:
+            self._verdict = self._known() or self._found()
+        return self._verdict
+
+    def _known(self) -> Verdict | None:
+        if self._cache is None or self._sources.run:
+            return None
+        from orchctl.chain.verdict import unpacked
+
+        lists = self._cache.verdict(self._contents, lint=self._wants_lint)
+        try:
+            return unpacked(lists, self._contents) if lists is not None else None
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+            return None
+
+    def _found(self) -> Verdict:
+        from orchctl.chain.check import judge
+        from orchctl.chain.verdict import packed
+
+        lint = self._wants_lint
+        examination = self._examined(lint=lint)
+        verdict = judge(self.place, examination)
+        if self._cache is not None and examination.lasting:
+            lists = packed(verdict, self._contents)
+            self._cache.put_verdict(self._contents, lists, lint=lint)
+        return verdict
+
+    @property
+    def _wants_lint(self) -> bool:
+        from orchctl.chain.titles import LINT
+
+        return not LINT.isdisjoint(self.selection.rules)
 
     @property
     def files(self) -> tuple[RevisionFile, ...]:
         """The chain's files."""
-        return self._examination.files
+        self._judged()  # which may need more of them than this
+        return self._examined(lint=False).files
 
     def mend(self, *, apply: bool) -> tuple[Edit, ...]:
         """The edits for what has one right answer; applied, the files are read again.
@@ -85,16 +134,17 @@ class ChainCheck:
         from orchctl.chain.check import check
 
         edits: tuple[Edit, ...] = ()
+        examination = self._examined(lint=self._wants_lint)
         # Once its code names the parent's id, a docstring may contradict it: looked at again.
         for _ in range(3):
-            mended = replace(self._examination, files=fix.mended(self.files, edits))
+            mended = replace(examination, files=fix.mended(examination.files, edits))
             more = fix.mend(check(self.place, mended, self.selection).findings, edits)
             if more == edits:
                 break
             edits = more
         if apply and edits:
             rewriting.apply(edits)
-            self._examine()
+            self._read()
         return edits
 
     def report(self) -> ChainReport:
@@ -104,16 +154,23 @@ class ChainCheck:
             ConfigurationError: No such database, no lockfile, or they can't be read.
             UsageError: No such branch.
         """
-        from orchctl.chain.check import check
-        from orchctl.chain.vanished import with_history
         from orchctl.cli.chain_databases import about_databases
 
-        more = about_databases(self._sources.databases, self.place, self.files, self.settings)
-        if self._sources.frozen:
+        more: list[Finding] = []
+        sources = self._sources
+        if sources.databases:
+            more += about_databases(sources.databases, self.place, self.files, self.settings)
+        if sources.frozen:
             more += about_lockfile(self.place, self.files)
-        if self._sources.base:
-            more += about_merge(self.place, self.files, self._sources.base)
-        report = check(self.place, self._examination, self.selection, more)
+        if sources.base:
+            more += about_merge(self.place, self.files, sources.base)
+        return self._with_history(self._judged().report(self.selection, more))
+
+    def _with_history(self, report: ChainReport) -> ChainReport:
+        if not any(one.missing for one in report.findings):
+            return report
+        from orchctl.chain.vanished import with_history
+
         return replace(report, findings=tuple(with_history(report.findings, self.place)))
 
     def write_lockfile(self) -> LockChange:

@@ -110,9 +110,9 @@ def verify_chain(
         raise UsageError("--dry-run writes nothing, --lock does", hint="Give one of the two")
     if lock and frozen:
         raise UsageError("--lock writes what --frozen checks", hint="Give one of the two")
-    from orchctl.chain.check import rule_titles
     from orchctl.chain.project import find_chain
     from orchctl.chain.selection import select as selection_of
+    from orchctl.chain.titles import rule_titles
     from orchctl.cli.chain_findings import ChainCheck, Sources
 
     settings = invocation.settings
@@ -147,8 +147,8 @@ def _require_one_output(style: Format, graph: Drawing | None, *, as_json: bool) 
 
 
 def _written(checking: ChainCheck, report: ChainReport, style: Format) -> str:
-    from orchctl.chain.check import rule_titles
     from orchctl.chain.formats import github, junit, sarif
+    from orchctl.chain.titles import rule_titles
 
     folder = checking.settings.folder
     if style is Format.SARIF:
@@ -224,7 +224,7 @@ def _show(
     data = report_data(report, folder)
     if edits is not None:
         data["edits"] = [_edit_data(edit, folder, applied=applied) for edit in edits]
-    lockfile = shown_path(checking.place.lockfile, folder)
+    lockfile = shown_path(checking.place.lockfile, folder) if change is not None else ""
     if change is not None:
         data["lock"] = _lock_data(lockfile, change)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from orchctl.chain.facts import NAMES, Problem
+from orchctl.chain.facts import NAMES
+from orchctl.chain.problem import Problem
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.upgrade.environment import quiet_foreign_code
 

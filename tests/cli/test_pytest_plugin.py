@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchctl.chain.check import rule_titles
+from orchctl.chain.titles import rule_titles
 from orchctl.pytest_plugin import GROUPS
 from tests.support.projects import Project, clean_environment, execute
 from tests.support.repositories import GitRepository

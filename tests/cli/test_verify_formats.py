@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from orchctl.chain.check import rule_titles
+from orchctl.chain.titles import rule_titles
 from tests.support.projects import Project
 
 SCHEMA = Path(__file__).parents[1] / "support" / "schemas" / "sarif-2.1.0.json"

@@ -12,7 +12,7 @@ from benchmarks.corpus import read_one
 from benchmarks.corpus_page import PAGE
 from benchmarks.corpus_projects import CORPUS, Corpus
 from benchmarks.corpus_verdicts import VERDICTS
-from orchctl.chain.check import rule_titles
+from orchctl.chain.titles import rule_titles
 from tests.support.project_environments import installed
 from tests.support.public_chains import PROJECTS
 from tests.support.public_projects import PublicProject

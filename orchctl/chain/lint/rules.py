@@ -28,67 +28,57 @@ class LintRule:
 
     Attributes:
         id: As in its page and in `ignore` comments.
-        title: What is wrong when it is found.
         check: Finds it in one file.
         kinds: The kinds of acts without which it is not there; None when it depends on none.
     """
 
     id: str
-    title: str
     check: Callable[[Subject], Iterable[Finding]]
     kinds: frozenset[str] | None = None
 
 
-def _rule(
-    id_: str, title: str, check: Callable[[Subject], Iterable[Finding]], kinds: str = ""
-) -> LintRule:
-    return LintRule(id_, title, check, frozenset(kinds.split()) or None)
+def _rule(id_: str, check: Callable[[Subject], Iterable[Finding]], kinds: str = "") -> LintRule:
+    return LintRule(id_, check, frozenset(kinds.split()) or None)
 
 
 LINT_RULES: tuple[LintRule, ...] = (
     _rule(
         "L01",
-        "A revision commits on its own",
         transactions.committed,
         "commit rollback begin autocommit script sql",
     ),
     _rule(
         "L02",
-        "A table or column is dropped with its data",
         losses.dropped,
         "drop_table drop_column drop_all sql",
     ),
     _rule(
         "L03",
-        "A NOT NULL column is added without a server default",
         columns.without_default,
         "add_column sql",
     ),
     _rule(
         "L04",
-        "A column is added with a default that is not constant",
         columns.changing_default,
         "add_column sql",
     ),
-    _rule("L05", "A table is rebuilt while others refer to it", lambda _: ()),
+    _rule("L05", lambda _: ()),
     _rule(
         "L06",
-        "A constraint has no name in batch mode",
         constraints.without_name,
         "constraint drop_constraint add_column",
     ),
-    _rule("L07", "The downgrade is missing, empty or not the upgrade's", directions.one_way),
-    _rule("L08", "The application's models are imported", applications.imported_models),
-    _rule("L09", "A read breaks --sql", offline.reads, "read"),
+    _rule("L07", directions.one_way),
+    _rule("L08", applications.imported_models),
+    _rule("L09", offline.reads, "read"),
     _rule(
         "L10",
-        "An ALTER that SQLite does not have",
         alterations.lacking,
         "alter_column constraint drop_constraint add_column sql",
     ),
-    _rule("L11", "A failure is swallowed", transactions.swallowed),
-    _rule("L12", "A PRAGMA is set", transactions.pragmas, "sql"),
-    _rule("L13", "func.case() where case() is meant", alterations.case_function, "func_case"),
+    _rule("L11", transactions.swallowed),
+    _rule("L12", transactions.pragmas, "sql"),
+    _rule("L13", alterations.case_function, "func_case"),
 )
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from orchctl.chain import workers
 from orchctl.chain.cache import FOLDER, ChainCache, encode
+from orchctl.chain.contents import Content
 from orchctl.chain.examine import Examination, examine
 from orchctl.chain.examined import examine_file, packed, unpacked
 from orchctl.chain.project import ChainPlace
@@ -64,7 +65,7 @@ def fresh(folder: Path, *, lint: bool = True) -> Examination:
 
 
 def cache_file(folder: Path) -> Path:
-    (path,) = (folder / FOLDER).glob("*.json")
+    (path,) = (folder / FOLDER).glob("chain-*.json")
     return path
 
 
@@ -218,7 +219,10 @@ def test_a_damaged_cache_is_passed_over(
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("body", ["[]", "null", "{}", "[" * 100_000, '{"KEY": 1}', '{"KEY": [1]}'])
+@pytest.mark.parametrize(
+    "body",
+    ["", "\n", "KEY", "KEY 1\n", "KEY null\n", "KEY [1]\n", "KEY {}\n", "KEY " + "[" * 100_000],
+)
 def test_entries_of_another_shape_are_passed_over(tmp_path: Path, body: str) -> None:
     import hashlib
 
@@ -227,8 +231,8 @@ def test_entries_of_another_shape_are_passed_over(tmp_path: Path, body: str) -> 
     path = cache_file(tmp_path)
     head, _, _ = path.read_bytes().partition(b" ")
     file = tmp_path / "versions" / "a14_step.py"
-    key = ChainCache(tmp_path).key(file.name, file.read_bytes())
-    forged = body.replace("KEY", key).encode()
+    key = Content(str(file), file.read_bytes()).key
+    forged = body.replace("KEY", str(key)).encode()
     path.write_bytes(b"%b %b\n%b" % (head, hashlib.sha256(forged).hexdigest().encode(), forged))
     assert cached(tmp_path) == expected
 

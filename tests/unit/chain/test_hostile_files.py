@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from orchctl.chain.check import check, rule_titles
+from orchctl.chain.check import check
+from orchctl.chain.contents import revision_paths
 from orchctl.chain.examine import examine
 from orchctl.chain.findings import ChainReport
 from orchctl.chain.fingerprint import fingerprint
@@ -22,10 +23,11 @@ from orchctl.chain.ignores import ignores_of
 from orchctl.chain.lint.lint_file import lint_file
 from orchctl.chain.parse import parse
 from orchctl.chain.project import ChainPlace
-from orchctl.chain.read import read_file, revision_paths
+from orchctl.chain.read import read_file
 from orchctl.chain.rules import verify
 from orchctl.chain.selection import Selection
 from orchctl.chain.source import decode
+from orchctl.chain.titles import rule_titles
 from tests.support.chains import Link
 from tests.support.counted import steps
 

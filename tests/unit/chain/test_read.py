@@ -13,9 +13,10 @@ from alembic.script.base import Script, ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchctl.chain.contents import revision_paths
 from orchctl.chain.graph import Graph
 from orchctl.chain.parse import parse
-from orchctl.chain.read import read_files, revision_paths
+from orchctl.chain.read import read_files
 from orchctl.chain.revision_file import RevisionFile
 from orchctl.errors import ConfigurationError
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from orchctl.chain.check import check, rule_titles
+from orchctl.chain.check import check
 from orchctl.chain.examine import examine
 from orchctl.chain.pages import read_pages
 from orchctl.chain.project import ChainPlace
 from orchctl.chain.selection import Selection
+from orchctl.chain.titles import rule_titles
 from tests.support.projects import Project, clean_environment, execute
 from tests.support.repositories import GitRepository
 
