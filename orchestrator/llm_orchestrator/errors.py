@@ -196,5 +196,9 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     place = [str(part) for part in error["loc"]]
     if error["type"] == "json_invalid":
         return FieldError(field="", message="the body is no JSON")
+    if error["type"] in {"model_attributes_type", "model_type"} and len(place) == 1:
+        return FieldError(
+            field="", message="the body is no JSON object; is its Content-Type application/json?"
+        )
     pattern = error.get("ctx", {}).get("pattern")
     return FieldError(field=".".join(place[1:]), message=EXPLAINED.get(pattern, str(error["msg"])))

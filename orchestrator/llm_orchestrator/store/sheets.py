@@ -8,9 +8,23 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from llm_orchestrator.inputs import Name, NewAssociation, NewModel, NewProvider, Taken, Weight
+from llm_orchestrator.inputs import (
+    ChangedKey,
+    Name,
+    NewAssociation,
+    NewModel,
+    NewProvider,
+    Taken,
+    Weight,
+)
 from llm_orchestrator.patterns import EXPLAINED
 from llm_orchestrator.store.masks import MASK
+
+
+class ProviderRow(NewProvider):
+    """A provider; an export without keys has masks, which do for a provider that is there."""
+
+    api_key: ChangedKey
 
 
 class AssociationRow(Taken):
@@ -49,7 +63,7 @@ class Sheet:
         return frozenset(n for n, f in self.row.model_fields.items() if f.is_required())
 
 
-PROVIDERS = Sheet("Providers", NewProvider)
+PROVIDERS = Sheet("Providers", ProviderRow)
 MODELS = Sheet("Models", NewModel)
 ASSOCIATIONS = Sheet("Associations", AssociationRow)
 SHEETS = (PROVIDERS, MODELS, ASSOCIATIONS)

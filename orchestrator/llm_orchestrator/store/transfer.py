@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_orchestrator.inputs import NewModel, NewProvider
+from llm_orchestrator.inputs import NewModel
 from llm_orchestrator.schema import Model, ModelProvider, Provider
 from llm_orchestrator.store.associations import list_associations
-from llm_orchestrator.store.masks import mask_key
+from llm_orchestrator.store.masks import is_masked, mask_key
 from llm_orchestrator.store.models import list_models
 from llm_orchestrator.store.providers import list_providers
 from llm_orchestrator.store.sheets import (
@@ -21,6 +21,7 @@ from llm_orchestrator.store.sheets import (
     PROVIDERS,
     SHEETS,
     AssociationRow,
+    ProviderRow,
     RowError,
     Sheet,
     read_row,
@@ -137,9 +138,11 @@ async def _known(session: AsyncSession) -> _Names:
     )
 
 
-async def _add_provider(session: AsyncSession, names: _Names, row: NewProvider) -> bool:
+async def _add_provider(session: AsyncSession, names: _Names, row: ProviderRow) -> bool:
     if row.name in names.providers:
         return False
+    if is_masked(row.api_key):
+        raise _Refused("api_key", "is a masked key: put the key itself there")
     names.providers[row.name] = await _add(session, Provider(**row.model_dump()))
     return True
 
