@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -26,16 +26,17 @@ ROOT = Path(__file__).resolve().parent.parent
 # Far ahead: logs of then are never old enough to be deleted.
 NOW = dt.datetime(2030, 5, 14, 15, 42, 10, tzinfo=dt.UTC)
 PAGES = ("dashboard", "providers", "models", "associations", "logs", "settings")
-WIDE = {"width": 1080, "height": 720}
+WIDE = {"width": 1080, "height": 670}
 PHONE = {"width": 360, "height": 740}
 
 
 def main(folder: Path) -> None:
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as data:
-        database = new_database(Path(data))
-        fill(database, NOW)
-        with serving(database) as url, launched() as browser:
+    # From within, so that no path of this machine is in a picture.
+    with tempfile.TemporaryDirectory() as data, chdir(data):
+        fill(new_database(Path(data)), NOW)
+        with serving(Path("llm_orchestrator.db")) as url, launched() as browser:
             take_all(browser, url, folder)
 
 

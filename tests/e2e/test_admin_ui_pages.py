@@ -169,6 +169,18 @@ def test_no_page_is_wider_than_a_small_telephone(
     assert page.locator("dialog").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
 
 
+@pytest.mark.parametrize("width", [820, 1080])
+def test_nothing_is_cut_off_on_a_small_screen(visit: Visitor, filled: Service, width: int) -> None:
+    seen = visit(filled, viewport={"width": width, "height": 740})
+    for path in TABS:
+        page = seen.goto(path)
+        hidden = page.locator(".card").evaluate_all(
+            "cards => cards.filter(card => card.scrollWidth > card.clientWidth).length"
+        )
+        assert hidden == 0, path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
 def test_the_sign_in_page_fits_as_well(visit: Visitor, empty: Service) -> None:
     page = visit(empty, signed_in=False, viewport={"width": 360, "height": 740}).goto("login")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -144,9 +144,17 @@ def _shown(found: Association, logs: Sequence[RequestLog]) -> SimpleNamespace:
         id=found.row.id,
         model_name=found.model_name,
         provider_name=found.provider_name,
+        can_do=_abilities(found.row),
         bars=outcome_bars(outcomes) if outcomes else [],
         bars_summary=outcomes_summary(outcomes),
     )
+
+
+def _abilities(row: ModelProvider) -> str:
+    """Say what a model can do there, beside text."""
+    values = _values(row)
+    known = (("tool_call", "tools"), ("structured_output", "JSON"), ("image", "images"))
+    return ", ".join(text for name, text in known if values[name]) or "text only"
 
 
 def _outcome(log: RequestLog) -> Outcome:

@@ -52,6 +52,16 @@ def moment(value: dt.datetime | None) -> str:
     return f"{utc(value):%Y-%m-%d %H:%M:%S}" if value else NONE
 
 
+def day(value: dt.datetime | None) -> str:
+    """Write the day of a moment, UTC."""
+    return f"{utc(value):%Y-%m-%d}" if value else NONE
+
+
+def clock(value: dt.datetime | None) -> str:
+    """Write the time of day of a moment, UTC."""
+    return f"{utc(value):%H:%M:%S}" if value else ""
+
+
 def iso(value: dt.datetime | None) -> str:
     """Write a moment for machines."""
     return utc(value).isoformat() if value else ""
@@ -66,4 +76,6 @@ def ago(value: dt.datetime, now: dt.datetime) -> str:
     return f"{seconds} s ago"
 
 
-FILTERS = {f.__name__: f for f in (count, short, percent, duration, cost, moment, iso, ago)}
+FILTERS = {
+    f.__name__: f for f in (count, short, percent, duration, cost, moment, day, clock, iso, ago)
+}
