@@ -52,6 +52,10 @@ words that the finding gives. What a rebuild takes along was compared with the f
 database at that moment, a downgrade that leaves something behind with the tables before and after,
 and each upgrade that reads was run with `--sql`. What a stand-in or another database's SQL kept
 from running was read.
+
+Turned round, the trials also showed drops, defaults and ALTERs that nothing was said of. Two ways
+of writing were behind those that the rules mean, and are followed now: functions taken from
+`sqlalchemy.sql.functions`, and lists that are put together by `append()`.
 """
 _FINDINGS = """
 ## What the chain rules found

@@ -55,8 +55,8 @@ VERDICTS = {
         "a PostgreSQL `DO $$ … $$` block.",
     ),
     "L02": Verdict(
-        649,
-        565,
+        655,
+        571,
         "Right: the drop was carried out in the trial, of that table or column, and nothing "
         "in the same upgrade had made it. The rest is behind a question to the database, or "
         "after data that an empty database lacks, and was read. Wrong were: columns whose "
@@ -71,7 +71,7 @@ VERDICTS = {
         "manager or a rename came in between.",
     ),
     "L04": Verdict(
-        1,
+        3,
         1,
         "Right, in the same way.",
     ),
@@ -93,8 +93,8 @@ VERDICTS = {
         "expects just that failure.",
     ),
     "L07": Verdict(
-        691,
-        682,
+        694,
+        685,
         "Right: `downgrade` is missing, was run and did nothing, or left the table or column "
         "there. Two of the columns left behind are faults of their projects: a downgrade that "
         "drops a column of another name. Wrong were: functions read no further because one "
@@ -114,8 +114,8 @@ VERDICTS = {
         "context.as_sql`, behind `if rows:`, and in an `except` that only a failure leads to.",
     ),
     "L10": Verdict(
-        1399,
-        1279,
+        1401,
+        1281,
         "Right: the operation alone failed in the words the finding gives; for what SQLite "
         "3.53 learnt, on an older one. The rest is of the same forms, behind questions to the "
         "database, and was read; of raw SQL each form was tried on a table.",

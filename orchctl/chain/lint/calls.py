@@ -37,10 +37,17 @@ from orchctl.chain.lint.things import (
 _STANDARD = sys.stdlib_module_names
 _ALEMBIC = "alembic."
 _SQLALCHEMY = ("sqlalchemy", "sqlmodel", "flask_sqlalchemy", "sqlalchemy_utils")
+_FUNCTIONS = ("func", ".functions")  # sa.func.now(), sa.sql.functions.now()
 # Texts, and what of theirs is worked out.
 _TEXTS = frozenset(("casefold", "lower", "lstrip", "rstrip", "strip", "upper"))
 _FILTERS = frozenset(("filter", "filter_by", "having", "limit", "where"))
 _ANSWERS = frozenset(("all", "count", "first", "get", "one", "one_or_none", "scalar"))
+_CONTAINERS = (tuple, dict)  # lists are tuples here
+_CHANGES = frozenset(
+    "add append clear discard extend insert pop popitem remove reverse setdefault sort"
+    " update".split()
+)
+_MOST_APPENDED = 60
 _TESTS = frozenset(("endswith", "startswith"))
 
 
@@ -54,7 +61,16 @@ def call(reader: Reader, node: ast.Call) -> Thing:
             return _imported(reader, f"{of.name}.{func.attr}", _given(reader, node))
         if type(of) is Batch:
             return operations.on_batch(reader, of, func.attr, _given(reader, node))
+        if type(of) in _CONTAINERS and func.attr in _CHANGES:
+            return _changed(reader, func.value.id, of, func.attr, _given(reader, node))
     return _other(reader, reader.evaluate(func), node)
+
+
+def _changed(reader: Reader, name: str, of: Thing, method: str, given: Given) -> Thing:
+    """`names.append(…)`: followed where it is sure, and while the list is as short as most are."""
+    sure = method == "append" and type(of) is tuple and len(given.args) == 1 and reader.certain
+    reader.set(name, (*of, given.first) if sure and len(of) < _MOST_APPENDED else UNKNOWN)
+    return UNKNOWN
 
 
 def _other(reader: Reader, called: Thing, node: ast.Call) -> Thing:
@@ -128,7 +144,8 @@ def _plain(name: str) -> tuple[Callable[[Reader, str, Given], Thing], str] | Non
     root, _, last = name.rpartition(".")
     if root == "alembic.op":
         return operations.on_op, last
-    if root.partition(".")[0] in _SQLALCHEMY and not root.endswith("func") and last not in _SPECIAL:
+    special = last in _SPECIAL or root.endswith(_FUNCTIONS)
+    if root.partition(".")[0] in _SQLALCHEMY and not special:
         return _build, last
     return None
 
@@ -161,7 +178,7 @@ def _alembic(reader: Reader, name: str, given: Given) -> Thing:
 
 def _sqlalchemy(reader: Reader, name: str, given: Given) -> Thing:
     before, _, last = name.rpartition(".")
-    if before.endswith("func"):
+    if before.endswith(_FUNCTIONS):
         return Built(f"func.{last}", given.args, given.keywords)
     special = _SPECIAL.get(last)
     return special(reader, given) if special is not None else _build(reader, last, given)

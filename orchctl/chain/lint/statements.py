@@ -49,6 +49,9 @@ def bind(reader: Reader, target: ast.expr, thing: Thing) -> None:
         reader.set(target.id, thing)
     elif isinstance(target, ast.Starred):
         bind(reader, target.value, UNKNOWN)
+    elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        if type(reader.look_up(target.value.id)) in (tuple, dict):
+            reader.set(target.value.id, UNKNOWN)
     elif isinstance(target, ast.Tuple | ast.List):
         fits = type(thing) is tuple and len(thing) == len(target.elts)
         for index, element in enumerate(target.elts):

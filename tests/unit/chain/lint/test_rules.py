@@ -58,6 +58,14 @@ WRONG = [
     ),
     (
         "L04",
+        (
+            "from sqlalchemy.sql.functions import now\n"
+            "@op.add_column('users', sa.Column('a', server_default=now()))"
+        ),
+        "warning",
+    ),
+    (
+        "L04",
         "op.add_column('users', sa.Column('a', server_default=sa.text('CURRENT_DATE')))",
         "warning",
     ),
@@ -326,6 +334,7 @@ SHAPES = {
     "percent": ("", "op.execute('DROP TABLE %s' % 'users')"),
     "format": ("", "op.execute('DROP TABLE {}'.format('users'))"),
     "loop": ("TABLES = ('users',)", "for one in TABLES:\n    op.drop_table(one)"),
+    "list": ("", "all = []\nall.append('users')\nfor one in all:\n    op.drop_table(one)"),
     "pairs": ("", "for one, two in [('users', 1)]:\n    op.drop_table(one)"),
     "dict": ("ALL = {'users': 1}", "for one, two in ALL.items():\n    op.drop_table(one)"),
     "function": ("def drop(one):\n    op.drop_table(one)", "drop('users')"),
@@ -356,6 +365,22 @@ def test_however_it_is_written(shape: str) -> None:
 def test_a_table_that_is_not_known() -> None:
     (finding,) = linted(revision("op.drop_table(some())"), "L02")
     assert finding.message == "The upgrade drops a table with all that is in it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "for row in some():\n    names.append(row)",
+        "names.extend(some())",
+        "names[0] = some()",
+        "if some():\n    names.append('a')",
+    ],
+)
+def test_what_is_in_a_list_that_was_changed_is_not_known(change: str) -> None:
+    upgrade = f"names = []\n{change}\nfor one in names:\n    op.drop_table(one)"
+    (finding,) = linted(revision(upgrade), "L02")
+    assert finding.message == "The upgrade drops a table with all that is in it"
+    assert len(found("L02", f"names = []\n{change}\nif names:\n    op.drop_table('a')")) == 1
 
 
 def test_columns_are_counted_in_characters() -> None:
