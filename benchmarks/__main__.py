@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import large, page, snapshot, startup, upgrade, verify_chain
+from benchmarks import gateway, large, page, snapshot, startup, upgrade, verify_chain
 from benchmarks.figures import HEADERS, Options, Report
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "snapshot": snapshot.run,
     "large": large.run,
     "verify": verify_chain.run,
+    "gateway": gateway.run,
 }
 
 

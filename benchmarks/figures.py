@@ -173,8 +173,90 @@ class Memory:
         return (self.case, f"{self.ours:.0f} MB", theirs, f"{self.ours / self.theirs:.2f}", "< 1")
 
 
+@dataclass(frozen=True)
+class Latency:
+    """Latency with something in between against without, in milliseconds.
+
+    Attributes:
+        case: What was measured.
+        p50: With it, what half of the answers took at most.
+        p99: With it, what 99 of 100 took at most.
+        direct_p50: Without it.
+        direct_p99: Without it.
+        bounds: The most that may be added, for both; None where nothing is promised.
+    """
+
+    case: str
+    p50: float
+    p99: float
+    direct_p50: float
+    direct_p99: float
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def added(self) -> tuple[float, float]:
+        """What was added, for both."""
+        return self.p50 - self.direct_p50, self.p99 - self.direct_p99
+
+    @property
+    def holds(self) -> bool:
+        if self.bounds is None:
+            return True
+        return all(added <= bound for added, bound in zip(self.added, self.bounds, strict=True))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        added = "{:+.1f} / {:+.1f} ms".format(*self.added)
+        bound = "" if self.bounds is None else "≤ +{:g} / +{:g} ms".format(*self.bounds)
+        ours = f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms"
+        direct = f"direct: {self.direct_p50:.1f} ms, {self.direct_p99:.1f} ms"
+        return (self.case, ours, direct, added, bound)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something of which nothing may be lost, counted on both sides."""
+
+    case: str
+    ours: int
+    against: str
+    theirs: int
+
+    @property
+    def holds(self) -> bool:
+        return self.ours == self.theirs
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        theirs = f"{self.against}: {self.theirs}"
+        return (self.case, f"{self.ours}", theirs, f"{self.ours / self.theirs:.3f}", "= 1")
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Memory early in a run and the most of it, in MB, with the most that it may grow by."""
+
+    case: str
+    early: float
+    most: float
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        return self.most <= self.early * self.bound
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The table's cells, as `HEADERS` names them."""
+        early = f"after a tenth: {self.early:.0f} MB"
+        ratio = f"{self.most / self.early:.2f}"
+        return (self.case, f"{self.most:.0f} MB", early, ratio, f"≤ {self.bound:g}")
+
+
 HEADERS = ("case", "orchctl", "against", "ratio", "bound")
-Figure = Ratio | Count | Added | Peak | Memory
+Figure = Ratio | Count | Added | Peak | Memory | Latency | Kept | Flat
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from benchmarks.commands import ORCHCTL, timed
 KEY = "sk-key-of-the-benchmark-0123456789"
 _ROOT = Path(__file__).parent.parent
 _LITELLM = Path(sys.prefix) / "projects" / "litellm"
-LITELLM_VERSION = "litellm[proxy]"
+# Newest when this was written; what it pulls in is its own.
+_LITELLM_PIN = "litellm[proxy]==1.106.2"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _installed() -> Path:
     if not marker.is_file():
         shutil.rmtree(_LITELLM, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", _LITELLM], check=True)
-        words = ["install", "--quiet", "--disable-pip-version-check", LITELLM_VERSION]
+        words = ["install", "--quiet", "--disable-pip-version-check", _LITELLM_PIN]
         subprocess.run([_LITELLM / "bin" / "python", "-m", "pip", *words], check=True)
         marker.touch()
     return _LITELLM / "bin"
