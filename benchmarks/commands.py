@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _BIN = Path(sys.executable).parent
@@ -61,6 +62,55 @@ def peak_memory(command: Sequence[str], folder: Path) -> float:
             told.seek(0)
             raise RuntimeError(f"{' '.join(command)}: {told.read()[-2000:].decode()}")
     return usage.ru_maxrss / 1024
+
+
+def peak_share(command: Sequence[str], folder: Path) -> float:
+    """Run a command to its end; the MB that it and its children had in memory together at most.
+
+    A page that several of them share counts once (PSS of /proc/PID/smaps_rollup). It is asked for
+    every few milliseconds, so a short peak may be missed.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+        )
+        most = 0
+        while process.poll() is None:
+            most = max(most, sum(map(_share, _family(process.pid))))
+            time.sleep(_PAUSE)
+        if process.returncode:
+            told.seek(0)
+            raise RuntimeError(f"{' '.join(command)}: {told.read()[-2000:].decode()}")
+    return most / 1024
+
+
+_PAUSE = 0.003
+
+
+def _family(process: int) -> Iterator[int]:
+    """A process and those that it started."""
+    yield process
+    # Those that are gone in the meantime have none, and no memory.
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            yield from _family(int(child))
+
+
+def _share(process: int) -> int:
+    """Its part of what is in memory, in kB."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 def slowed(command: Sequence[str], milliseconds: float) -> list[str]:
