@@ -15,8 +15,9 @@ from tests.support.demo_rows import fill
 from tests.support.orchestrator import Service, copied, new_database, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the session: as long as Playwright is there, asyncio.run is not."""
     with launched() as browser:
         yield browser
 
@@ -32,7 +33,8 @@ def filled(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A service after a busy day, for tests that only look."""
     database = copied(template, tmp_path_factory.mktemp("filled"))
     fill(database, dt.datetime.now(dt.UTC))
-    with running(database, REDIS_URL="redis://:never-shown@127.0.0.1:1/0") as service:
+    redis = "redis://:never-shown@127.0.0.1:1/0"
+    with running(database, REDIS_URL=redis, MAX_BODY_BYTES="1000000") as service:
         yield service
 
 
@@ -43,9 +45,9 @@ def empty(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield service
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with rows that a module's tests may change."""
+    """A service with rows, for tests that change some and leave those of others."""
     database = copied(template, tmp_path_factory.mktemp("service"))
     fill(database, dt.datetime.now(dt.UTC))
     with running(database) as service:

@@ -134,18 +134,17 @@ def test_what_is_no_workbook_is_refused(
 
 
 def test_a_file_that_is_too_large_is_refused(
-    visit: Visitor, template: Path, tmp_path: Path
+    visit: Visitor, filled: Service, tmp_path: Path
 ) -> None:
     large = tmp_path / "large.xlsx"
-    large.write_bytes(b"0" * 200_000)
-    with running(copied(template, tmp_path / "data"), MAX_BODY_BYTES="100000") as service:
-        seen = visit(service)
-        # The limit stands before the pages: its answer is plain, and has no icon.
-        seen.expected |= {413, 404}
-        page = seen.goto("settings")
-        page.get_by_label("Excel file (.xlsx)").set_input_files(large)
-        page.get_by_role("button", name="Import").click()
-        expect(page.get_by_text("over 100000 bytes")).to_be_visible()
+    large.write_bytes(b"0" * 1_000_001)
+    seen = visit(filled)
+    # The limit stands before the pages: its answer is plain, and has no icon.
+    seen.expected |= {413, 404}
+    page = seen.goto("settings")
+    page.get_by_label("Excel file (.xlsx)").set_input_files(large)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("over 1000000 bytes")).to_be_visible()
 
 
 def test_settings_in_effect_without_secrets(visit: Visitor, filled: Service) -> None:
