@@ -22,8 +22,8 @@ def database(template: Path, tmp_path: Path) -> Path:
     return copied(template, tmp_path / "data")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that runs for a module's tests, on a database of its own."""
+    """A service as it usually is, for whoever needs one; others may have left rows in it."""
     with running(copied(template, tmp_path_factory.mktemp("service"))) as service:
         yield service

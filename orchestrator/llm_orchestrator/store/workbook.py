@@ -1,4 +1,7 @@
-"""Excel files: reading and writing their sheets, without believing what they say of themselves."""
+"""Excel files: reading and writing their sheets, without believing what they say of themselves.
+
+openpyxl is imported where it is used: it is slow to load, and most processes never need it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import ParseError
-
-from openpyxl import Workbook, load_workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Font
-from openpyxl.utils.exceptions import InvalidFileException
 
 from llm_orchestrator.store.sheets import SHEETS, Sheet
 
@@ -42,6 +40,8 @@ class SheetRows:
 
 def write_workbook(content: Mapping[str, Iterable[Mapping[str, Any]]]) -> bytes:
     """Return an .xlsx of the sheets with these rows, by column; no text in it is a formula."""
+    from openpyxl import Workbook  # noqa: PLC0415
+
     book = Workbook(write_only=True)
     for sheet in SHEETS:
         page = book.create_sheet(sheet.name)
@@ -57,12 +57,17 @@ def write_workbook(content: Mapping[str, Iterable[Mapping[str, Any]]]) -> bytes:
 
 
 def _title(page: Any, text: str) -> Any:
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+    from openpyxl.styles import Font  # noqa: PLC0415
+
     cell = WriteOnlyCell(page, text)
     cell.font = Font(bold=True)
     return cell
 
 
 def _cell(page: Any, value: Any) -> Any:
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+
     if not isinstance(value, str):
         return value
     guarded = f"'{value}" if value.startswith(_DANGEROUS) else value
@@ -73,6 +78,9 @@ def _cell(page: Any, value: Any) -> Any:
 
 def read_workbook(data: bytes) -> Mapping[str, SheetRows]:
     """Return the known sheets' rows. Raises WorkbookFault."""
+    from openpyxl import load_workbook  # noqa: PLC0415
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
     _check_size(data)
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
