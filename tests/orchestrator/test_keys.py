@@ -61,7 +61,7 @@ def test_api_key(service: Service) -> None:
 
 
 def test_a_key_is_asked_for_before_the_body_is_read(service: Service) -> None:
-    with service.client() as client:
+    with service.client(**{"Content-Type": "application/json"}) as client:
         for path in ("/api/admin/providers", "/admin/models", "/v1/chat/completions"):
             assert client.post(path, content=b"{no json").status_code == 401
 
