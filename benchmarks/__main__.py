@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import gateway, large, page, snapshot, startup, upgrade, verify_chain
-from benchmarks.figures import HEADERS, Options, Report
+from benchmarks.figures import Options, Report
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -56,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show(report: Report) -> None:
     print(f"\n{report.title}\n")
-    rows = [HEADERS, *(figure.cells for figure in report.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADERS))]
+    rows = [report.headers, *(figure.cells for figure in report.figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(report.headers))]
     for row in rows:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

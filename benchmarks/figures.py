@@ -269,6 +269,7 @@ class Report:
         about: What is measured, and how; a paragraph.
         figures: The rows of its table.
         notes: What else was seen, a line each.
+        headers: What its table's columns are called.
     """
 
     name: str
@@ -276,6 +277,7 @@ class Report:
     about: str
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+    headers: tuple[str, ...] = HEADERS
 
 
 def race(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Series]:

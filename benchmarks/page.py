@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.figures import HEADERS, Report
+from benchmarks.figures import Report
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _INTRODUCTION = """\
@@ -29,7 +29,7 @@ def write(reports: Sequence[Report], rounds: int, order: Sequence[str]) -> None:
     parts = _standing()
     for report in reports:
         text = [f"## {report.title}\n", f"{report.about}\n"]
-        text.append(_table(HEADERS, [figure.cells for figure in report.figures]))
+        text.append(_table(report.headers, [figure.cells for figure in report.figures]))
         text += [f"{note}\n" for note in report.notes]
         text.append(f"```sh\npython -m benchmarks {report.name}\n```\n")
         parts[report.name] = "\n".join(text)

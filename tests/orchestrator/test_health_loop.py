@@ -183,7 +183,7 @@ def test_a_locked_database_keeps_nobody_from_knowing(filled: Path) -> None:
             with closing(other):
                 # In a thread: the loop must go on to end what it writes.
                 await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
-                for _ in range(3):
+                for _ in range(10):
                     board.failed(2, "down")
                 assert board.healthy(2) is False
                 other.execute("ROLLBACK")
@@ -215,14 +215,40 @@ def test_counts_go_on_after_a_restart_but_today_s_state_does_not(filled: Path) -
 def test_requests_are_outcomes_too() -> None:
     board = HealthBoard(60)
     assert board.healthy(7) is None
-    for _ in range(3):
+    for _ in range(9):
         board.failed(7, "502", 502)
+    assert board.healthy(7) is None
+    board.failed(7, "502", 502)
     assert board.healthy(7) is False
     assert board.is_due(7) is False
     board.succeeded(7, 12.5)
     assert board.healthy(7) is True
-    assert board.health(7).success_rate == 25.0
+    assert round(board.health(7).success_rate, 1) == 9.1
     assert board.health(7).response_time_ms == 12.5
+
+
+def test_a_failed_probe_confirms_what_requests_have_seen() -> None:
+    clock = Clock()
+    board = HealthBoard(60, clock)
+    board.probed(1)
+    for _ in range(4):
+        board.failed(1, "500", 500)
+    assert board.healthy(1) is None
+    # It is asked long before its turn.
+    clock.now += 2
+    assert board.is_due(1)
+    board.failed(1, "unreachable", probe=True)
+    assert board.healthy(1) is False
+
+
+def test_many_failures_at_once_do_not_shut_out_for_long() -> None:
+    clock = Clock()
+    board = HealthBoard(0, clock)
+    for _ in range(500):
+        board.failed(1, "a moment's fault")
+    assert board.healthy(1) is False
+    clock.now += 2
+    assert board.healthy(1) is None
 
 
 def test_the_success_rate_is_that_of_about_the_last_hundred() -> None:
@@ -240,12 +266,18 @@ def test_the_success_rate_is_that_of_about_the_last_hundred() -> None:
 def test_where_nobody_probes_requests_find_out_again() -> None:
     clock = Clock()
     board = HealthBoard(0, clock)
-    for _ in range(3):
+    for _ in range(10):
         board.failed(1, "down")
     assert board.healthy(1) is False
-    clock.now += 8
+    clock.now += 2
     assert board.healthy(1) is None
     assert board.is_due(1) is False
+    # Still down: the next wait is twice as long.
+    board.failed(1, "down")
+    clock.now += 3
+    assert board.healthy(1) is False
+    clock.now += 1
+    assert board.healthy(1) is None
 
 
 def test_waits_grow_and_end_at_five_intervals() -> None:

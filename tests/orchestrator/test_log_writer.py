@@ -227,3 +227,13 @@ def test_where_waiting_cannot_help_nobody_waits(database: Path) -> None:
         connection.execute("DROP TABLE request_logs")
     writer = asyncio.run(write(database, [entry() for _ in range(5)], Bounds(patience=1e9)))
     assert (writer.tally.written, writer.tally.dropped_failed) == (0, 5)
+
+
+def test_who_comes_after_the_end_is_counted(database: Path) -> None:
+    async def scenario() -> LogWriter:
+        writer = await write(database, [entry()])
+        writer.put(entry())
+        return writer
+
+    writer = asyncio.run(scenario())
+    assert (writer.tally.written, writer.tally.dropped_failed, writer.waiting) == (1, 1, 0)

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# One failure may be chance. The second and third probe follow within seconds.
-FAILURES_TO_UNHEALTHY = 3
+# One failed probe may be chance; the second and third follow within seconds.
+FAILED_PROBES = 3
+# Requests fail for reasons of their own and are retried, so without a probe it takes more of them:
+# one request that a provider can't stand must not shut out all others.
+FAILED_REQUESTS = 10
 # Seconds to the second look after a first failure; each further failure doubles it.
 _FIRST_RETRY = 2.0
 # The longest wait between two looks at a failing provider, in intervals.
@@ -48,6 +51,7 @@ class Health:
     # Moments of the board's clock.
     due: float = field(default=float("-inf"))
     retry: float = field(default=float("-inf"))
+    waits: int = 0
 
     def count(self, succeeded: bool) -> None:
         """Let one outcome weigh in: the mean of the first hundred, then a sliding one."""
@@ -95,20 +99,23 @@ class HealthBoard:
         health.is_healthy = True
         health.consecutive_successes += 1
         health.consecutive_failures = 0
-        health.retry = float("-inf")
+        health.retry, health.waits = float("-inf"), 0
         health.response_time_ms = milliseconds
         health.error_message = None
         health.next_retry_at = None
         health.last_success_at = health.last_check = now
         self._changed.add(provider_id)
 
-    def failed(self, provider_id: int, message: str, status: int | None = None) -> None:
+    def failed(
+        self, provider_id: int, message: str, status: int | None = None, *, probe: bool = False
+    ) -> None:
         """Hear of a failure that is the provider's own: not of a request's fault, nor of a limit.
 
         Args:
             provider_id: Which one.
             message: What went wrong, without any key.
             status: What it answered, if it did.
+            probe: It was no request that failed.
         """
         health = self.health(provider_id)
         now = _utc()
@@ -119,13 +126,10 @@ class HealthBoard:
         health.last_error = health.error_message = message[:_LONGEST_ERROR]
         health.last_status_code = status
         health.last_check = now
-        if health.consecutive_failures >= FAILURES_TO_UNHEALTHY:
+        enough = FAILED_PROBES if probe else FAILED_REQUESTS
+        if health.consecutive_failures >= enough:
             health.is_healthy = False
-        wait = self._back_off(health.consecutive_failures)
-        health.next_retry_at = now + dt.timedelta(seconds=wait)
-        health.retry = self._clock() + wait
-        # The probe that was to come may be far off; never later than it was due.
-        health.due = min(health.due, health.retry) if health.due > self._clock() else health.retry
+        self._back_off(health, now)
         self._changed.add(provider_id)
 
     def probed(self, provider_id: int, status: int | None = None) -> None:
@@ -171,7 +175,16 @@ class HealthBoard:
         self._known = {key: health for key, health in self._known.items() if key in kept}
         self._changed &= kept
 
-    def _back_off(self, failures: int) -> float:
+    def _back_off(self, health: Health, now: dt.datetime) -> None:
+        """Set when to look again. Many failures at once are one: only time makes waits longer."""
+        moment = self._clock()
+        if moment < health.retry:
+            return
+        health.waits += 1
         interval = self._interval or 60.0
         first = min(_FIRST_RETRY, interval)
-        return float(min(first * 2 ** min(failures - 1, 20), interval * _LONGEST_RETRY))
+        wait = min(first * 2 ** min(health.waits - 1, 20), interval * _LONGEST_RETRY)
+        health.retry = moment + wait
+        health.next_retry_at = now + dt.timedelta(seconds=wait)
+        # The probe that was to come may be far off, or due already.
+        health.due = min(health.due, health.retry) if health.due > moment else health.retry

@@ -139,7 +139,7 @@ class HealthLoop:
             self._board.probed(provider.id, status)
 
     def _fail(self, provider: Provider, message: str, status: int | None) -> None:
-        self._board.failed(provider.id, message, status)
+        self._board.failed(provider.id, message, status, probe=True)
         _log.warning("provider fails", provider=provider.name, status=status, reason=message)
 
     async def _write(self) -> None:

@@ -76,6 +76,7 @@ class LogWriter:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+    _closed: bool = False
     _complained: float = float("-inf")
 
     @property
@@ -85,6 +86,9 @@ class LogWriter:
 
     def put(self, entry: LogEntry) -> None:
         """Queue one; never waits, never raises. From the event loop's own thread only."""
+        if self._closed:
+            self.tally.dropped_failed += 1
+            return
         if len(self._queue) >= self.bounds.queued:
             self.tally.dropped_full += 1
             self._complain("request logs dropped: too many wait for the database")
@@ -109,7 +113,7 @@ class LogWriter:
         # Cancelled when it is late: a transaction under way is then rolled back.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._task, patience)
-        self._task = None
+        self._task, self._closed = None, True
         self.tally.dropped_failed += len(self._queue)
         self._queue.clear()
         if dropped := self.tally.dropped_failed + self.tally.dropped_full:
