@@ -1,0 +1,234 @@
+"""The client of one engine; what its library raises becomes orchctl's errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from orchctl.config import masked_url
+from orchctl.errors import ConfigurationError, WorkloadFailed
+
+if TYPE_CHECKING:
+    from orchctl.workloads.docker.address import EngineAddress
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ANSWER = 15  # seconds within which an engine says something
+
+
+class Engine:
+    """One Docker engine.
+
+    Every method raises WorkloadFailed: `engine-away` (it does not answer), `engine-permission`,
+    `no-such-container`, `no-such-image`, `engine-refused` (with what the engine says).
+
+    Args:
+        address: Where it is.
+
+    Raises:
+        ConfigurationError: `docker-tls`, `docker-host`.
+        WorkloadFailed: As the methods do.
+    """
+
+    def __init__(self, address: EngineAddress) -> None:
+        self.address = address
+        with translated(address):
+            self.api = _client(address)
+
+    def close(self) -> None:
+        """Let its connections go."""
+        self.api.close()
+
+    def ask(self, question: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
+        """Call a method of `api`, its errors turned into orchctl's."""
+        with translated(self.address):
+            return question(*args, **keywords)
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """All that the engine knows of a container, by name or id."""
+        return dict(self.ask(self.api.inspect_container, container))
+
+    def image(self, reference: str) -> dict[str, Any]:
+        """All that the engine knows of an image that it has."""
+        return dict(self.ask(self.api.inspect_image, reference))
+
+    def containers(
+        self, filters: Mapping[str, Sequence[str]] | None = None, *, ended: bool = True
+    ) -> list[dict[str, Any]]:
+        """Short descriptions of containers; with `ended` also of those that don't run."""
+        return list(self.ask(self.api.containers, all=ended, filters=dict(filters or {})))
+
+    def create(self, configuration: Mapping[str, Any], name: str) -> str:
+        """Create a container from the API's own form of a configuration; its id."""
+        made = self.ask(self.api.create_container_from_config, dict(configuration), name)
+        return str(made["Id"])
+
+    def start(self, container: str) -> None:
+        """Start a container; one that runs is left alone."""
+        self.ask(self.api.start, container)
+
+    def stop(self, container: str, grace: float) -> None:
+        """Stop a container: its stop signal, then SIGKILL after `grace` seconds."""
+        self.ask(self.api.stop, container, timeout=math.ceil(grace))
+
+    def restart(self, container: str, grace: float) -> None:
+        """Stop and start in one call, which the engine finishes also without us."""
+        self.ask(self.api.restart, container, timeout=math.ceil(grace))
+
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name."""
+        self.ask(self.api.rename, container, name)
+
+    def remove(self, container: str, *, force: bool = False) -> None:
+        """Remove a container; its volumes, anonymous ones too, stay."""
+        self.ask(self.api.remove_container, container, v=False, force=force)
+
+    def set_restart_policy(self, container: str, policy: str) -> None:
+        """Let the engine revive a container or not: `no`, `always`, `on-failure:3` …"""
+        name, _, most = policy.partition(":")
+        rule = {"Name": name, "MaximumRetryCount": int(most or 0)}
+        self.ask(self.api.update_container, container, restart_policy=rule)
+
+    def events(self, container: str) -> Any:
+        """What happens to a container from now on: an iterable of dicts with `close`.
+
+        It ends without an error when the engine goes away.
+        """
+        filters = {"type": "container", "container": container}
+        return self.ask(self.api.events, filters=filters, decode=True)
+
+    def tail(self, container: str, lines: int = 20) -> tuple[str, ...]:
+        """The last lines of a container's output, passwords in URLs masked.
+
+        A log driver that can't be read gives none.
+        """
+        try:
+            raw = self.ask(self.api.logs, container, tail=lines)
+        except WorkloadFailed:
+            return ()
+        return tuple(masked_url(line) for line in raw.decode(errors="replace").splitlines())
+
+    def execute(self, container: str, words: Sequence[str]) -> tuple[int, str]:
+        """Run a command in a running container; its exit code and what it printed on stdout."""
+        made = self.ask(self.api.exec_create, container, list(words), stderr=True)
+        out, _ = self.ask(self.api.exec_start, made["Id"], demux=True)
+        code = self.ask(self.api.exec_inspect, made["Id"])["ExitCode"]
+        return int(code if code is not None else -1), (out or b"").decode(errors="replace")
+
+
+def connect(address: EngineAddress) -> Engine:
+    """The engine at an address, asked for the version of its API; raises as Engine does."""
+    return Engine(address)
+
+
+@contextmanager
+def translated(address: EngineAddress) -> Iterator[None]:
+    """Turn what the docker library raises into orchctl's errors."""
+    import urllib3.exceptions
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except APIError as error:
+        raise _refusal(error) from error
+    except (
+        DockerException,
+        RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+    ) as error:
+        raise away(address, error) from error
+
+
+def away(address: EngineAddress, error: BaseException | None = None) -> WorkloadFailed:
+    """The error of an engine that does not answer."""
+    told = f" ({address.origin})" if address.origin != "default" else ""
+    causes = list(_causes(error))
+    where = f"The Docker engine at {masked_url(address.host)}{told}"
+    if any(isinstance(one, PermissionError) for one in causes):
+        return WorkloadFailed(
+            f"{where} can't be used by this user: permission denied on its socket",
+            code="engine-permission",
+            hint="sudo usermod -aG docker $USER, then sign in again; or run orchctl with sudo",
+        )
+    why = _reason(causes)
+    return WorkloadFailed(
+        f"{where} does not answer" + (f": {why}" if why else ""),
+        code="engine-away",
+        hint="Is it running? docker info asks the same engine; systemctl start docker starts it",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it was raised from, and what stands in its arguments."""
+    seen: set[int] = set()
+    left = [error] if error is not None else []
+    while left:
+        one = left.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        inner = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        left += [each for each in inner if isinstance(each, BaseException)]
+
+
+def _reason(causes: Sequence[BaseException]) -> str:
+    """The system's own word for it, when there is one."""
+    for one in causes:
+        if type(one).__name__ in ("ReadTimeout", "ReadTimeoutError", "ConnectTimeout"):
+            return f"no answer within {_ANSWER}s"
+    for one in causes:
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror[:1].lower() + one.strerror[1:]
+    last = " ".join(str(causes[-1]).split()) if causes else ""
+    return last[:200]
+
+
+def _refusal(error: Any) -> WorkloadFailed:
+    told = masked_url(" ".join(str(error.explanation or error).split()))
+    if error.status_code == 404 and "image" in told.lower() and "container" not in told.lower():
+        return WorkloadFailed(
+            told, code="no-such-image", hint="docker images lists what the engine has"
+        )
+    if error.status_code == 404 and "container" in told.lower():
+        return WorkloadFailed(
+            told, code="no-such-container", hint="docker ps --all lists what the engine has"
+        )
+    return WorkloadFailed(f"The Docker engine refused: {told}", code="engine-refused")
+
+
+def _client(address: EngineAddress) -> Any:
+    from docker.api.client import APIClient
+    from docker.errors import DockerException, TLSParameterError
+    from docker.tls import TLSConfig
+    from docker.utils import parse_host
+
+    if address.host.startswith("ssh://"):
+        raise ConfigurationError(
+            f"orchctl does not reach an engine over {address.host}",
+            code="docker-host",
+            hint="ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST, then "
+            "DOCKER_HOST=unix:///tmp/engine.sock; or run orchctl on that machine",
+        )
+    try:
+        parse_host(address.host, tls=address.tls)
+    except (ValueError, DockerException) as error:
+        raise ConfigurationError(
+            f"{masked_url(address.host)} ({address.origin}) is no address of an engine",
+            code="docker-host",
+            hint="DOCKER_HOST=unix:///var/run/docker.sock, or tcp://HOST:2376 with TLS",
+        ) from error
+    tls: Any = False
+    if address.tls:
+        own = address.certificate and (str(address.certificate[0]), str(address.certificate[1]))
+        authority = str(address.authority) if address.authority else None
+        try:
+            tls = TLSConfig(client_cert=own, ca_cert=authority, verify=address.verify)
+        except TLSParameterError as error:
+            raise ConfigurationError(str(error).split(".")[0], code="docker-tls") from error
+    return APIClient(base_url=address.host, version="auto", timeout=_ANSWER, tls=tls)
