@@ -108,6 +108,8 @@ def test_what_can_not_be_looked_for_is_said(visit: Visitor, filled: Service) -> 
     seen = visit(filled)
     page = seen.goto("logs?since=yesterday")
     expect(page.get_by_role("alert")).to_contain_text("A time is written like")
+    page = seen.goto("logs?until=0001-01-01T00:00%2B14:00")
+    expect(page.get_by_role("alert")).to_contain_text("A time is written like")
     page = seen.goto("logs?status=<script>&provider_id=77&model=%22%3E")
     expect(page.get_by_role("alert")).to_contain_text("This status is not known.")
     expect(page.get_by_label("Provider").locator("option:checked")).to_have_text(

@@ -149,9 +149,9 @@ def _moment(text: str) -> dt.datetime | None:
         return None
     try:
         moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
         raise ValueError("A time is written like 2030-01-31T14:05.") from None
-    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 async def _options(session: AsyncSession, asked: Asked) -> dict[str, Any]:
