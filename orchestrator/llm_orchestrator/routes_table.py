@@ -27,7 +27,7 @@ logger = structlog.stdlib.get_logger(__name__)
 # Seconds. Another process may have changed the database, so it is read again this often.
 OLDEST = 10.0
 # A request that follows a change waits this long for it to be read, and goes on without.
-PATIENCE = 1.0
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,12 @@ class RouteTable:
 
     async def current(self, changes: int) -> Routes:
         """Return the routes, with the change of this count in them if the database can be read."""
-        if changes != self._seen:
+        if self._seen < changes:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._read(changes)), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    # The reading that is under way may have begun before the change.
+                    while self._seen < changes:
+                        await asyncio.shield(self._read(changes))
         return self._routes
 
     def _read(self, changes: int) -> asyncio.Task[None]:
@@ -118,13 +121,13 @@ class RouteTable:
         return self._reading
 
     async def _reload(self, changes: int) -> None:
-        # Marked first: while the database is locked not every request shall wait for it. The next
-        # regular reading brings what this one could not.
-        self._seen = changes
         try:
             self._routes = await read_routes(self._database)
         except SQLAlchemyError as error:
             logger.warning("routes can't be read, the last ones are used", reason=str(error))
+        # Also when it failed: while the database is locked not every request shall wait for it.
+        # The next regular reading brings what this one could not.
+        self._seen = max(self._seen, changes)
 
     async def _keep(self) -> None:
         while True:

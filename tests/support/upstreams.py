@@ -11,7 +11,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.support.processes import wait_until
@@ -70,12 +70,15 @@ class Exchange:
     async def until_left(self) -> None:
         """Wait for the other side to close the connection."""
         self.keep = False
+        age = self.upstream.age
         try:
             while await self.reader.read(1024):
                 pass
         except ConnectionError:
             pass
-        self.upstream.left += 1
+        # Who was left in an earlier test is of no interest to this one.
+        if age == self.upstream.age:
+            self.upstream.left += 1
 
 
 Answer = Callable[[Exchange], Awaitable[None]]
@@ -91,6 +94,8 @@ class FakeUpstream:
         self.seen: list[Seen] = []
         # Callers who closed the connection while they were to wait.
         self.left = 0
+        # How often it was made to forget.
+        self.age = 0
         self._script: deque[Answer] = deque()
         self._always: Answer | None = None
         self._loop = asyncio.new_event_loop()
@@ -119,6 +124,7 @@ class FakeUpstream:
         self._script.clear()
         self._always = None
         self.seen.clear()
+        self.age += 1
         self.left = 0
 
     @property
@@ -313,17 +319,3 @@ def in_turn(*steps: Callable[[Exchange], Coroutine[Any, Any, None]]) -> Answer:
             await step(exchange)
 
     return answer
-
-
-@dataclass
-class Fleet:
-    """Several services by name."""
-
-    members: dict[str, FakeUpstream] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> FakeUpstream:
-        return self.members[name]
-
-    def forget(self) -> None:
-        for member in self.members.values():
-            member.forget()
