@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Tests wait for disks and processes a good part of their time: more workers than processors.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 
-.PHONY: demo test check bench format clean
+.PHONY: demo serve test check bench format clean
 
 $(STAMP): pyproject.toml constraints.txt orchestrator/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -16,6 +16,9 @@ $(STAMP): pyproject.toml constraints.txt orchestrator/pyproject.toml
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo/run.py
+
+serve: $(STAMP)
+	@$(BIN)/python examples/demo/serve.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
@@ -37,4 +40,4 @@ format: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .serve .mypy_cache .ruff_cache .pytest_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,18 +54,22 @@ SUCCEEDED = case((RequestLog.status_code.between(200, 399), 1), else_=0)
 async def sum_up(
     session: AsyncSession, hours: int, now: dt.datetime | None = None
 ) -> tuple[Totals, Sequence[ProviderTotals]]:
-    """Return the totals of the hours before `now`: all, and by provider, the busiest first."""
-    since = RequestLog.created_at >= _hours_before(now or dt.datetime.now(dt.UTC), hours)
-    everything = _totals((await session.execute(select(*_sums()).where(since))).one())
+    """Return the totals of the hours before `now`: all, and by provider, the busiest first.
+
+    One statement: between two, requests are logged, and the whole would not be what the parts are.
+    """
     query = (
         select(RequestLog.provider_id, Provider.name, *_sums())
         .outerjoin(Provider, Provider.id == RequestLog.provider_id)
-        .where(since, RequestLog.provider_id.is_not(None))
+        .where(RequestLog.created_at >= _hours_before(now or dt.datetime.now(dt.UTC), hours))
         .group_by(RequestLog.provider_id)
         .order_by(func.count().desc(), RequestLog.provider_id)
     )
-    return everything, [
-        ProviderTotals(row[0], row[1], _totals(row)) for row in await session.execute(query)
+    rows = (await session.execute(query)).all()
+    return _totals(rows), [
+        ProviderTotals(row.provider_id, row.name, _totals([row]))
+        for row in rows
+        if row.provider_id is not None
     ]
 
 
@@ -72,14 +77,22 @@ def _sums() -> tuple[ColumnElement[Any], ...]:
     return (
         func.count().label("total"),
         func.coalesce(func.sum(SUCCEEDED), 0).label("good"),
-        func.coalesce(func.avg(RequestLog.latency_ms), 0.0).label("ms"),
+        func.count(RequestLog.latency_ms).label("timed"),
+        func.coalesce(func.sum(RequestLog.latency_ms), 0).label("ms"),
         func.coalesce(func.sum(RequestLog.total_tokens), 0).label("tokens"),
         func.coalesce(func.sum(RequestLog.cost), 0.0).label("cost"),
     )
 
 
-def _totals(row: Row[Any]) -> Totals:
-    return Totals(row.total, row.good, round(row.ms, 2), row.tokens, row.cost)
+def _totals(rows: Sequence[Row[Any]]) -> Totals:
+    timed = sum(row.timed for row in rows)
+    return Totals(
+        total_requests=sum(row.total for row in rows),
+        success_requests=sum(row.good for row in rows),
+        avg_response_time_ms=round(sum(row.ms for row in rows) / timed, 2) if timed else 0.0,
+        total_tokens=sum(row.tokens for row in rows),
+        total_cost=math.fsum(row.cost for row in rows),
+    )
 
 
 def _hours_before(now: dt.datetime, hours: int) -> dt.datetime:
