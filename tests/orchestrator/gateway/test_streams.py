@@ -70,7 +70,9 @@ def test_parts_come_as_they_are_made(gateway: Gateway, upstream: FakeUpstream) -
     body = {"model": gateway.model(upstream), "messages": ASK, "stream": True}
     with gateway.caller.stream("POST", "/v1/chat/completions", json=body) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        assert next(answer.iter_bytes()).startswith(b"data: {")
+        # Kept, for a generator that is dropped closes the connection.
+        parts = answer.iter_bytes()
+        assert next(parts).startswith(b"data: {")
         assert upstream.left == 0
 
 
@@ -123,7 +125,8 @@ def test_a_caller_who_leaves_a_stream_ends_the_call(
         httpx.Client(base_url=gateway.service.url, headers=CALLER) as caller,
         caller.stream("POST", "/v1/chat/completions", json=body) as answer,
     ):
-        next(answer.iter_bytes())
+        parts = answer.iter_bytes()
+        next(parts)
         assert upstream.left == 0
     upstream.wait_until_left()
     (log,) = gateway.logs(model)
