@@ -1,6 +1,7 @@
 """Write the parts of docs/ that come from the code, or check (`--check`) that they are up to date.
 
 docs/cli.md: the help of every command. docs/errors.md: every error code with its exit code.
+docs/doctor.md: the table of findings.
 README.md: the command table between its markers. docs/rules/: the page of every rule, and their
 list in its README.md.
 """
@@ -19,6 +20,7 @@ import typer
 from orchctl import errors
 from orchctl.chain.pages import read_pages
 from orchctl.cli.app import command_tree
+from orchctl.doctor.findings import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "docs" / "rules"
@@ -44,6 +46,7 @@ def pages() -> dict[Path, str]:
     """Every generated page with its text."""
     return {
         ROOT / "docs" / "cli.md": cli_page(),
+        ROOT / "docs" / "doctor.md": doctor_page(),
         ROOT / "docs" / "errors.md": errors_page(),
         ROOT / "README.md": readme(),
         RULES / "README.md": rules_index(),
@@ -119,6 +122,14 @@ def rules_index() -> str:
     rows = ["| rule | |", "|---|---|"]
     rows += [f"| [{page.id}]({page.id}.md) | {page.title} |" for page in read_pages()]
     return between_marks(RULES / "README.md", "rules", rows)
+
+
+def doctor_page() -> str:
+    rows = ["| finding | level | what it means | `--fix` |", "|---|---|---|---|"]
+    for kind in KINDS:
+        mends = "yes" if kind.fixable else ""
+        rows.append(f"| `{kind.id}` | {kind.level} | {kind.meaning} | {mends} |")
+    return between_marks(ROOT / "docs" / "doctor.md", "findings", rows)
 
 
 def readme() -> str:

@@ -22,6 +22,7 @@ _REGISTERED = {
     "run": ("run",),
     "wait_db": ("wait-db",),
     "health": ("health",),
+    "doctor": ("doctor",),
     "stamp": ("stamp",),
     "rehearse": ("rehearse",),
     "rollback": ("rollback",),

@@ -154,7 +154,7 @@ class ChainCheck:
             ConfigurationError: No such database, no lockfile, or they can't be read.
             UsageError: No such branch.
         """
-        from orchctl.cli.chain_databases import about_databases
+        from orchctl.upgrade.chain_databases import about_databases
 
         more: list[Finding] = []
         sources = self._sources

@@ -46,6 +46,15 @@ def remove_leftovers(place: Path, prefix: str) -> None:
         _remove_leftover(left)
 
 
+def is_left_over(folder: Path) -> bool:
+    """Whether such a folder is of a process that was killed: nobody locks it."""
+    try:
+        os.close(_lock(folder))
+    except OSError:  # in use, or somebody else's
+        return False
+    return True
+
+
 def _locked_folder(place: Path, prefix: str) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchctl.errors import ConfigurationError, OrchctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from orchctl.chain.findings import Finding
@@ -43,14 +43,36 @@ def about_databases(
     """
     if not urls:
         return []
+    # The same file twice, by a path and by a URL, is one database.
+    return _about({_file(url, settings): url for url in urls}, place, files, settings)
+
+
+def about_file(
+    file: Path, place: ChainPlace, files: Sequence[RevisionFile], settings: Settings
+) -> list[Finding]:
+    """As `about_databases`, of one that is known by its file.
+
+    Args:
+        file: The database.
+        place: Where the chain is.
+        files: Its files.
+        settings: The run's settings.
+    """
+    return _about({file: str(file)}, place, files, settings)
+
+
+def _about(
+    named: Mapping[Path, str],
+    place: ChainPlace,
+    files: Sequence[RevisionFile],
+    settings: Settings,
+) -> list[Finding]:
     from orchctl.chain.graph import Graph
     from orchctl.chain.stamp import check_stamp, created_tables
 
     graph, created = Graph.of(files), created_tables(files)
     table = _version_table(place, settings)
-    # The same file twice, by a path and by a URL, is one database.
-    found = {_file(url, settings): url for url in urls}
-    facts = [_facts(file, url, table) for file, url in found.items()]
+    facts = [_facts(file, url, table) for file, url in named.items()]
     findings: list[Finding] = []
     for one in facts:
         findings += check_stamp(graph, _stamp(one, graph, table, place, settings), created)
