@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchctl.config.settings import parse_duration
+from orchctl.config.values import parse_duration
 from orchctl.errors import UsageError
 
 

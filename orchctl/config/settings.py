@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from orchctl.config.project import AlembicProject, read_project
+from orchctl.config.values import CONVERTERS
 from orchctl.config.verify import VerifySettings, read_verify
+from orchctl.config.workload import VARIABLES, WorkloadSettings, read_workload
 from orchctl.errors import ConfigurationError
-
-PROOF_LEVELS = ("auto", "full", "keys", "counts", "off")
-DURATION = re.compile(r"^\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+(?:\.\d+)?)(ms|s)?)?\s*$")
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class Settings:
         keep: The rules of `backup prune`.
         x_arguments: What `-x KEY=VALUE` handed to env.py.
         verify: What `verify-chain` looks for.
+        workload: What uses the database, and how to tell that it is well.
         origins: Name of a setting to where its value came from.
     """
 
@@ -84,6 +84,7 @@ class Settings:
     keep: KeepRules
     x_arguments: tuple[str, ...]
     verify: VerifySettings
+    workload: WorkloadSettings
     origins: Mapping[str, Origin]
 
     def require_project(self) -> AlembicProject:
@@ -124,7 +125,7 @@ KEYS = (
 _FURTHER_VARIABLES = {"url": "DATABASE_URL", "skip-migration": "SKIP_MIGRATION"}
 
 # Read elsewhere: the configuration file and the test suite's own.
-OTHER_VARIABLES = ("CONFIG",)
+OTHER_VARIABLES = ("CONFIG", *VARIABLES)
 
 
 def load(
@@ -182,6 +183,7 @@ def load(
         verify=read_verify(file_values["verify"], file)
         if file and "verify" in file_values
         else VerifySettings(),
+        workload=read_workload(file_values.get("workload"), file, environment),
         origins=origins,
     )
 
@@ -209,7 +211,7 @@ def described(settings: Settings) -> list[tuple[str, str, str]]:
             value = " ".join(value)
         text = "" if value is None else str(value)
         rows.append((key.name, text, str(settings.origins[key.name])))
-    return rows
+    return rows + settings.workload.described()
 
 
 def masked_url(url: str) -> str:
@@ -222,22 +224,6 @@ def masked_url(url: str) -> str:
         url = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url, count=1)
     value = r"([?&][^=&\s]*(?:pass|key|secret|token)[^=&\s]*)=[^&\s]*"
     return re.sub(value, r"\1=***", url, flags=re.IGNORECASE)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration written as `90`, `30s`, `1m30s`, `2h` or `500ms`; `d` for days.
-
-    Raises:
-        ValueError: The text is not a duration.
-    """
-    if days := re.fullmatch(r"\s*(\d+)d\s*", text):
-        return int(days[1]) * 86400.0
-    match = DURATION.match(text)
-    if not match or not text.strip():
-        raise ValueError(f"{text!r} is not a duration such as 30s, 4m or 1h30m")
-    hours, minutes, seconds, unit = match.groups()
-    scale = 0.001 if unit == "ms" else 1.0
-    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(seconds or 0) * scale
 
 
 def _value(
@@ -265,69 +251,13 @@ def _value(
 
 def _typed(key: _Key, value: Any, origin: Origin) -> Any:
     try:
-        return _CONVERTERS[key.kind](value)
+        return CONVERTERS[key.kind](value)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f"{key.name} ({origin}): {error}",
             code="bad-setting",
             hint=f"{key.name} takes a {key.kind}; orchctl config show lists every setting",
         ) from error
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{value!r} is not a text")
-    return value.strip()
-
-
-def _duration(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError(f"{value!r} is not a duration")
-    seconds = float(value) if isinstance(value, (int, float)) else parse_duration(value)
-    if seconds < 0:
-        raise ValueError(f"{value!r} is negative")
-    return seconds
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"1": True, "true": True, "yes": True, "on": True}
-    words |= {"0": False, "false": False, "no": False, "off": False}
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise ValueError(f"{value!r} is neither true nor false")
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(f"{value!r} is not a whole number")
-    number = int(value)
-    if number < 0:
-        raise ValueError(f"{value!r} is negative")
-    return number
-
-
-def _list(value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(_text(part) for part in parts)
-
-
-def _proof(value: Any) -> str:
-    if value not in PROOF_LEVELS:
-        raise ValueError(f"{value!r} is none of {', '.join(PROOF_LEVELS)}")
-    return str(value)
-
-
-_CONVERTERS = {
-    "text": _text,
-    "path": lambda value: Path(_text(str(value))),
-    "duration": _duration,
-    "boolean": _boolean,
-    "count": _count,
-    "list": _list,
-    "proof": _proof,
-}
 
 
 def _read_file(folder: Path, project: AlembicProject | None) -> tuple[dict[str, Any], Path | None]:
@@ -358,7 +288,7 @@ def _table(path: Path) -> dict[str, Any] | None:
         content = content.get("tool", {}).get("orchctl")
         if content is None:
             return None
-    known = [*(key.name for key in KEYS), "verify"]
+    known = [*(key.name for key in KEYS), "verify", "workload"]
     for name in content:
         if name not in known:
             raise ConfigurationError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchctl.config import load, masked_url
-from orchctl.config.settings import parse_duration
+from orchctl.config.values import parse_duration
 from orchctl.errors import ConfigurationError
 
 

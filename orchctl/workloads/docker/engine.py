@@ -92,6 +92,14 @@ class Engine:
         rule = {"Name": name, "MaximumRetryCount": int(most or 0)}
         self.ask(self.api.update_container, container, restart_policy=rule)
 
+    def changes(self, container: str) -> list[dict[str, Any]]:
+        """What a container has written outside its mounts: `Path`, and `Kind` (2 is removed)."""
+        return list(self.ask(self.api.diff, container) or ())
+
+    def machine(self) -> str:
+        """The name of the machine that the engine runs on."""
+        return str(self.ask(self.api.info).get("Name") or "")
+
     def events(self, container: str) -> Any:
         """What happens to a container from now on: an iterable of dicts with `close`.
 

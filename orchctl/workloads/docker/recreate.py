@@ -1,0 +1,222 @@
+"""A container replaced by a new one with the same configuration, maybe of another image.
+
+The old one is only renamed until the new one is up; killed anywhere in between, `unfinished` and
+`put_back` or `finish` bring it to an end from the names alone:
+
+    web                                        nothing has begun, or all is over
+    web.set-aside-by-orchctl                   the old one alone: put it back
+    web.set-aside-by-orchctl and web           the new one is up: finish; else put back
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchctl.errors import OrchctlError, Refused, WorkloadFailed
+from orchctl.workloads.docker.configuration import recipe_of
+from orchctl.workloads.docker.database import unmounted_databases
+from orchctl.workloads.docker.find import SET_ASIDE, look
+from orchctl.workloads.docker.restart import Restarted, Waiting, hold, let_go, start, stop
+
+if TYPE_CHECKING:
+    from orchctl.workloads.docker.engine import Engine
+    from orchctl.workloads.facts import ContainerFacts
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A replacement that was begun and never brought to an end.
+
+    Attributes:
+        name: The container's name.
+        old: What was set aside.
+        new: What stands in its place; None when there is nothing yet.
+    """
+
+    name: str
+    old: ContainerFacts
+    new: ContainerFacts | None
+
+
+def recreate(
+    engine: Engine,
+    facts: ContainerFacts,
+    waiting: Waiting,
+    *,
+    image: str | None = None,
+    grace: float | None = None,
+    accept_loss: bool = False,
+) -> Restarted:
+    """Replace a container; put the old one back when the new one does not come up.
+
+    Kept are mounts (anonymous volumes too), networks with aliases and addresses, labels, variables,
+    restart policy, user, limits, health check and command, as far as they did not come from the old
+    image. What the old one wrote outside its mounts is gone.
+
+    Args:
+        engine: The engine.
+        facts: The container.
+        waiting: What to wait for; without `wait` the old one is removed once the new one runs.
+        image: The image of the next one; None takes the very same.
+        grace: Seconds until SIGKILL; None takes the container's own.
+        accept_loss: Also when a database lies on the old one's own layer, and goes with it.
+
+    Raises:
+        Refused: `removed-at-end`, `recreate-unfinished`, `database-on-layer`.
+        WorkloadFailed: It did not come up; the state says what is there now. As Engine does.
+        TimedOut: Likewise.
+    """
+    began = time.monotonic()
+    if left := unfinished(engine, facts.name):
+        raise _unfinished_refusal(left)
+    if not accept_loss and (lost := unmounted_databases(engine, facts)):
+        raise Refused(
+            f"{', '.join(map(str, lost))} is on no mount of {facts.name}: it would be gone",
+            code="database-on-layer",
+            state="Nothing was changed",
+            hint=f"docker cp {facts.name}:{lost[0]} . saves it; mount a volume there; "
+            "--accept-data-loss goes on",
+        )
+    content = engine.inspect(facts.id)
+    recipe = recipe_of(content, _image(engine, facts.image_id), _reference(engine, facts, image))
+    ran = facts.running or facts.state == "restarting"
+    aside = facts.name + SET_ASIDE
+    stopped = stop(engine, facts, grace=grace)
+    new = None
+    try:
+        engine.rename(facts.id, aside)
+        new = engine.create(recipe.body, facts.name)
+        for network, settings in recipe.networks:
+            _connect(engine, new, network, settings)
+        # An engine that is started anew would start both of them, on the same files.
+        hold(engine, stopped)
+        up = start(engine, look(engine, new), waiting)
+    except BaseException as error:
+        _put_back_after(error, engine, Unfinished(facts.name, stopped, None), new, ran=ran)
+        raise
+    engine.remove(facts.id)
+    return Restarted(up.container, up.up, False, time.monotonic() - began)
+
+
+def unfinished(engine: Engine, name: str) -> Unfinished | None:
+    """The replacement of a container of that name that was never brought to an end, if any."""
+    name = name.removesuffix(SET_ASIDE)
+    try:
+        old = look(engine, name + SET_ASIDE)
+    except WorkloadFailed as error:
+        if error.code == "no-such-container":
+            return None
+        raise
+    try:
+        return Unfinished(name, old, look(engine, name))
+    except WorkloadFailed as error:
+        if error.code == "no-such-container":
+            return Unfinished(name, old, None)
+        raise
+
+
+def is_replacement(left: Unfinished) -> bool:
+    """Whether what stands in its place has the same files: only then was it made of the old one."""
+    if left.new is None:
+        return False
+    old, new = ({(one.source, one.target) for one in c.mounts} for c in (left.old, left.new))
+    return old == new
+
+
+def finish(engine: Engine, left: Unfinished) -> None:
+    """Keep the new container and remove the old one."""
+    engine.remove(left.old.id)
+
+
+def put_back(engine: Engine, left: Unfinished, *, run: bool = True) -> None:
+    """Remove the new container, if there is one, and give the old one its name again.
+
+    Args:
+        engine: The engine.
+        left: What was found.
+        run: Whether to start the old one.
+    """
+    if left.new is not None:
+        # First the policy, which from now on only the old one knows.
+        let_go(engine, left.old.id, left.new.restart_policy)
+        engine.remove(left.new.id, force=True)
+    engine.rename(left.old.id, left.name)
+    if run:
+        engine.start(left.old.id)
+
+
+def _put_back_after(
+    error: BaseException, engine: Engine, left: Unfinished, new: str | None, *, ran: bool
+) -> None:
+    """Undo a replacement that failed, and say in its error what is there now."""
+    try:
+        made = look(engine, new) if new else None
+        if look(engine, left.old.id).name == left.name:
+            if ran:
+                engine.start(left.old.id)
+        else:
+            put_back(engine, Unfinished(left.name, left.old, made), run=ran)
+        now = f"The old container is back{' and runs' if ran else ''}, with the image it had"
+    except OrchctlError as second:
+        now = (
+            f"The old container could not be put back ({second.message}); it is set aside as "
+            f"{left.name}{SET_ASIDE}, nothing of it is lost"
+        )
+        if isinstance(error, OrchctlError):
+            error.hint = f"orchctl docker restart {left.name} brings it to an end"
+    if isinstance(error, OrchctlError):
+        error.state = now if error.state is None else f"{now}. The new one: {error.state}"
+
+
+def _image(engine: Engine, reference: str) -> dict[str, object] | None:
+    try:
+        return engine.image(reference)
+    except WorkloadFailed as error:
+        if error.code in ("no-such-image", "engine-refused"):
+            return None
+        raise
+
+
+def _reference(engine: Engine, facts: ContainerFacts, image: str | None) -> str:
+    """The image of the next one: what is asked for, else the same, by its tag while that is it."""
+    if image is not None:
+        engine.image(image)
+        return image
+    tagged = _image(engine, facts.image)
+    return facts.image if tagged and tagged["Id"] == facts.image_id else facts.image_id
+
+
+def _connect(engine: Engine, container: str, network: str, settings: dict[str, object]) -> None:
+    address = settings.get("IPAMConfig")
+    found = address if isinstance(address, dict) else {}
+    engine.ask(
+        engine.api.connect_container_to_network,
+        container,
+        network,
+        aliases=settings.get("Aliases"),
+        links=_pairs(settings.get("Links")),
+        ipv4_address=found.get("IPv4Address"),
+        ipv6_address=found.get("IPv6Address"),
+        link_local_ips=found.get("LinkLocalIPs"),
+        driver_opt=settings.get("DriverOpts"),
+        mac_address=settings.get("MacAddress"),
+    )
+
+
+def _pairs(links: object) -> list[tuple[str, str]] | None:
+    if not isinstance(links, list):
+        return None
+    return [(one.partition(":")[0], one.partition(":")[2]) for one in links]
+
+
+def _unfinished_refusal(left: Unfinished) -> Refused:
+    new = f"{left.name} stands in its place" if left.new else "nothing stands in its place"
+    return Refused(
+        f"An earlier replacement of {left.name} was not brought to an end: the old container is "
+        f"{left.old.name}, and {new}",
+        code="recreate-unfinished",
+        state="Nothing was changed",
+        hint=f"orchctl docker restart {left.name} brings it to an end",
+    )
