@@ -23,6 +23,7 @@ _REGISTERED = {
     "wait_db": ("wait-db",),
     "health": ("health",),
     "doctor": ("doctor",),
+    "docker": ("docker",),
     "stamp": ("stamp",),
     "rehearse": ("rehearse",),
     "rollback": ("rollback",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +70,7 @@ def health(
     pause = seconds_of(interval, "--interval")
     from orchctl.workloads.health import Trust, look_at_health, wait_healthy
 
-    headers = _headers(header or ())
+    headers = headers_of(header or ())
     wanted = _expectation(expect_status or (), expect, expect_json or ())
     trust = Trust(ca, insecure)
     with output.live(f"Asking {url.partition('?')[0].rpartition('@')[2]}") as rename:
@@ -90,7 +91,12 @@ def health(
     output.result({"ok": True, **_object(found)}, lambda: _draw(output, found))
 
 
-def _headers(given: list[str] | tuple[()]) -> list[tuple[str, str]]:
+def headers_of(given: Sequence[str]) -> list[tuple[str, str]]:
+    """Names and values of headers as they are typed, those in files (`@FILE`) read.
+
+    Raises:
+        UsageError: `bad-header`.
+    """
     from orchctl.workloads.health import read_header
 
     lines: list[str] = []

@@ -181,7 +181,7 @@ def read_header(text: str) -> tuple[str, str]:
 
 
 def _question(url: str, headers: Headers, expect: Expectation, trust: Trust) -> _Question:
-    parts = _split(url)
+    parts = require_url(url)
     if expect.pattern is not None:
         try:
             re.compile(expect.pattern)
@@ -204,7 +204,12 @@ def _question(url: str, headers: Headers, expect: Expectation, trust: Trust) -> 
     return _Question(bare, tuple(given), expect, trust, tuple(longest_first))
 
 
-def _split(url: str) -> SplitResult:
+def require_url(url: str) -> SplitResult:
+    """The parts of an http or https URL.
+
+    Raises:
+        UsageError: `bad-url`.
+    """
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)

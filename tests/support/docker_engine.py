@@ -71,6 +71,39 @@ def python_image() -> str:
     return tag
 
 
+def busybox_image() -> str:
+    """Make an image of Debian's static busybox alone, once for a machine; return its tag.
+
+    It has `sh`, `httpd`, `sleep` and the like, and starts in a tenth of the time of the other.
+    """
+    program = Path(shutil.which("busybox") or "")
+    assert program.is_file(), "apt-get install busybox-static"
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()[:12]
+    tag = f"orchctl-tests-busybox:{digest}"
+    with _LOCK.with_suffix(".image").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not docker("images", "--quiet", tag):
+            archive = io.BytesIO()
+            with tarfile.open(fileobj=archive, mode="w") as tar:
+                _folder(tar, "tmp", 0o1777)
+                _folder(tar, "bin", 0o755)
+                tar.add(program, "bin/busybox", filter=_as_root)
+                told = subprocess.run([program, "--list"], check=True, capture_output=True)
+                for name in told.stdout.decode().split():
+                    if name != "busybox":
+                        link = tarfile.TarInfo(f"bin/{name}")
+                        link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                        tar.addfile(link)
+            docker("import", "--change", "ENV PATH=/bin", "-", tag, stdin=archive.getvalue())
+    return tag
+
+
+def _folder(tar: tarfile.TarFile, name: str, mode: int) -> None:
+    folder = tarfile.TarInfo(name)
+    folder.type, folder.mode = tarfile.DIRTYPE, mode
+    tar.addfile(folder)
+
+
 class _Content:
     """The files of the image, as (name in the image, path here)."""
 
@@ -116,9 +149,7 @@ class _Content:
         """Write the image's root as a tar."""
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for name, mode in (("tmp", 0o1777), ("etc", 0o755), ("usr", 0o755)):
-                folder = tarfile.TarInfo(name)
-                folder.type, folder.mode = tarfile.DIRTYPE, mode
-                tar.addfile(folder)
+                _folder(tar, name, mode)
             for name, target in self.links.items():
                 link = tarfile.TarInfo(name)
                 link.type, link.linkname = tarfile.SYMTYPE, target

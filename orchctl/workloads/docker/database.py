@@ -112,7 +112,7 @@ def _by_exec(engine: Engine, facts: ContainerFacts, held: HeldDatabase) -> HeldD
     try:
         code, said = engine.execute(facts.id, ("orchctl", "current", "--json"))
         current = json.loads(said) if code == 0 else {}
-        revisions = tuple(one["revision"] for one in current["revisions"])
+        revisions = tuple(str(one) for one in current["revisions"])
     except (OrchctlError, ValueError, LookupError, TypeError):
         why = held.unknown or "it can't be reached from here, and the container has no orchctl"
         return replace(held, unknown=why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -107,6 +108,35 @@ class Engine:
         """
         filters = {"type": "container", "container": container}
         return self.ask(self.api.events, filters=filters, decode=True)
+
+    def past_events(self, container: str, since: float) -> list[dict[str, Any]]:
+        """What happened to a container since a Unix time, as far as the engine remembers."""
+        filters = {"type": "container", "container": container}
+        # A whole second, so that what was just before isn't left out by rounding.
+        stream = self.ask(
+            self.api.events, since=int(since), until=time.time(), filters=filters, decode=True
+        )
+        return self.ask(list, stream)
+
+    def output(
+        self,
+        container: str,
+        *,
+        since: float | None,
+        until: float | None,
+        tail: int | None,
+        follow: bool,
+    ) -> Any:
+        """What a container prints, as pieces of bytes; see `orchctl.workloads.docker.logs`."""
+        return self.ask(
+            self.api.logs,
+            container,
+            stream=True,
+            follow=follow,
+            since=since or None,
+            until=until or None,
+            tail="all" if tail is None else tail,
+        )
 
     def tail(self, container: str, lines: int = 20) -> tuple[str, ...]:
         """The last lines of a container's output, passwords in URLs masked.

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from orchctl.errors import OrchctlError
 from orchctl.workloads.health import Expectation, Headers, Trust, look_at_health
@@ -36,9 +36,6 @@ class Check:
     trust: Trust = field(default_factory=Trust)
 
 
-_Kind = Literal["event", "answer", "lost"]
-
-
 class Watch:
     """What happens to a container from now on; open it before the container is started.
 
@@ -47,7 +44,7 @@ class Watch:
         container: The container's id.
 
     Attributes:
-        heard: What came: an event, an answer of the URL, the loss of the engine.
+        heard: What came, with its kind: `event`, `answer` (of the URL), `lost` (the engine).
         exit_codes: Of every end of the container so far.
 
     Raises:
@@ -57,7 +54,7 @@ class Watch:
     def __init__(self, engine: Engine, container: str) -> None:
         self._engine, self._container = engine, container
         self.exit_codes: list[int] = []
-        self.heard: SimpleQueue[tuple[_Kind, Any]] = SimpleQueue()
+        self.heard: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._over = threading.Event()
         self._listen()
 

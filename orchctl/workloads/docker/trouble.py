@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from orchctl.errors import WorkloadFailed
+from orchctl.errors import OrchctlError, WorkloadFailed
 
 if TYPE_CHECKING:
     from orchctl.workloads.docker.engine import Engine
@@ -23,18 +23,10 @@ _MEANINGS = {
     143: "ended by SIGTERM",
 }
 _LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - looked for, not bound
-_HINTS = {
-    "container-ended": "orchctl docker logs shows all it said",
-    "crash-loop": "orchctl docker logs shows all it said; docker stop ends the loop",
-    "container-unhealthy": "orchctl docker status shows what its health check said",
-    "container-paused": "docker unpause lets it go on",
-    "port-not-published": "Publish it (docker run -p, ports: in the Compose file), or ask another "
-    "URL with --health",
-    "port-silent": "Does the service listen on 0.0.0.0, and on the port that is published?",
-}
+Failure = TypeVar("Failure", bound=OrchctlError)
 
 
-def trouble_of(facts: ContainerFacts, revived: int = 0) -> tuple[str, str] | None:
+def trouble_of(facts: ContainerFacts, revived: int = 0) -> WorkloadFailed | None:
     """What keeps a container that was started from ever coming up.
 
     Args:
@@ -42,37 +34,47 @@ def trouble_of(facts: ContainerFacts, revived: int = 0) -> tuple[str, str] | Non
         revived: How often its restart policy had revived it before it was started.
 
     Returns:
-        An error code and a sentence; None as long as it may come up.
+        The error, to be completed by `with_last_words`; None as long as it may come up.
     """
     ends = facts.restarts - revived
     if facts.state in ("restarting", "running") and ends >= 2:
-        told = f"{facts.name} ends again and again: {ends} times, the last with {_end(facts)}"
-        return "crash-loop", told
+        return WorkloadFailed(
+            f"{facts.name} ends again and again: {ends} times, the last with {_end(facts)}",
+            code="crash-loop",
+            hint="orchctl docker logs shows all it said; docker stop ends the loop",
+        )
     if facts.state in ("exited", "dead", "created", "removing"):
-        told = f"{facts.name} ended with {_end(facts)}"
-        if facts.trouble:
-            told += f": {facts.trouble}"
-        return "container-ended", told
+        told = f": {facts.trouble}" if facts.trouble else ""
+        return WorkloadFailed(
+            f"{facts.name} ended with {_end(facts)}{told}",
+            code="container-ended",
+            hint="orchctl docker logs shows all it said",
+        )
     if facts.state == "paused":
-        return "container-paused", f"{facts.name} is paused"
+        return WorkloadFailed(
+            f"{facts.name} is paused", code="container-paused", hint="docker unpause lets it go on"
+        )
     if facts.health == "unhealthy":
         last = facts.probes[-1] if facts.probes else None
         said = f": {_first(last.told) or f'exit code {last.exit_code}'}" if last else ""
-        return "container-unhealthy", f"{facts.name} is unhealthy by its own check{said}"
+        return WorkloadFailed(
+            f"{facts.name} is unhealthy by its own check{said}",
+            code="container-unhealthy",
+            hint="orchctl docker status shows what its health check said",
+        )
     return None
 
 
-def failure(engine: Engine, facts: ContainerFacts, code: str, told: str) -> WorkloadFailed:
-    """The error for it: with state, exit code, out of memory or not, health log, last lines."""
+def with_last_words(engine: Engine, facts: ContainerFacts, error: Failure) -> Failure:
+    """The error with state, exit code, out of memory or not, health log and last lines."""
     lines = engine.tail(facts.id, _LAST_LINES)
     state = f"{facts.name} is {facts.state}"
     if facts.state == "running" and facts.health:
         state += f" ({facts.health})"
     shown = [line for line in lines if line.strip()][-_SHOWN_LINES:]
     state += "; its last lines:\n  " + "\n  ".join(shown) if shown else "; it printed nothing"
-    return WorkloadFailed(
-        told, code=code, state=state, hint=_HINTS.get(code), details=_details(facts, lines)
-    )
+    error.state, error.details = state, _details(facts, lines)
+    return error
 
 
 def not_published(engine: Engine, facts: ContainerFacts, url: str) -> int | None:

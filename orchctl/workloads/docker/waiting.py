@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from orchctl.errors import OrchctlError, TimedOut, WorkloadFailed
 from orchctl.workloads.docker.find import look
 from orchctl.workloads.docker.listening import Check, Watch, watching
-from orchctl.workloads.docker.trouble import failure, not_published, trouble_of
+from orchctl.workloads.docker.trouble import not_published, trouble_of, with_last_words
 
 if TYPE_CHECKING:
     from orchctl.workloads.docker.engine import Engine
@@ -138,8 +138,8 @@ class _Wait:
 
     def _looked(self) -> ContainerFacts:
         facts = look(self._engine, self._container)
-        if told := trouble_of(facts, self._revived):
-            raise failure(self._engine, facts, *told)
+        if trouble := trouble_of(facts, self._revived):
+            raise with_last_words(self._engine, facts, trouble)
         if facts.state != "running" or facts.health not in (None, "healthy"):
             self._healthy_since = None
         elif self._healthy_since is None:
@@ -165,12 +165,21 @@ class _Wait:
         port = not_published(self._engine, facts, answer.url)
         if port is not None:
             shown = ", ".join(map(str, facts.ports)) or "none"
-            told = f"{facts.name} runs, but port {port} is not published (published: {shown})"
-            raise failure(self._engine, facts, "port-not-published", told)
+            error = WorkloadFailed(
+                f"{facts.name} runs, but port {port} is not published (published: {shown})",
+                code="port-not-published",
+                hint="Publish it (docker run -p, ports: in the Compose file), or ask another URL "
+                "with --health",
+            )
+            raise with_last_words(self._engine, facts, error)
         since = self._healthy_since
         if facts.health == "healthy" and since and time.monotonic() - since > _SILENCE:
-            told = f"{facts.name} is healthy, but {answer.url} says: {answer.told}"
-            raise failure(self._engine, facts, "port-silent", told)
+            error = WorkloadFailed(
+                f"{facts.name} is healthy, but {answer.url} says: {answer.told}",
+                code="port-silent",
+                hint="Does the service listen on 0.0.0.0, and on the port that is published?",
+            )
+            raise with_last_words(self._engine, facts, error)
 
     def _after_loss(self) -> ContainerFacts:
         """The engine closed the connection: is it restarted? Then it comes back."""
@@ -206,11 +215,9 @@ class _Wait:
 
     def _too_late(self, facts: ContainerFacts) -> TimedOut:
         waits = "; ".join(self._waits_for(facts))
-        error = failure(self._engine, facts, "not-healthy-in-time", "")
-        return TimedOut(
+        error = TimedOut(
             f"{facts.name} is not up after {self._timeout:g}s: {waits}",
             code="not-healthy-in-time",
-            state=error.state,
             hint="--timeout waits longer; orchctl docker logs -f shows what it does",
-            details=error.details,
         )
+        return with_last_words(self._engine, facts, error)
