@@ -12,9 +12,10 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchctl import __version__
 from orchctl.config.settings import described
@@ -22,14 +23,19 @@ from orchctl.database.inspect import inspect
 from orchctl.database.open import ask, sidecars
 from orchctl.doctor.examination import Diagnosis
 from orchctl.doctor.mounts import mount_of, read_mounts
-from orchctl.doctor.secrets import masked
+from orchctl.doctor.secrets import masked, masked_variable
 from orchctl.doctor.subject import Subject
 from orchctl.errors import OperationFailed, OrchctlError, Refused
 from orchctl.snapshots.catalog import Catalog
 from orchctl.upgrade.journal import FILE_NAME
 from orchctl.upgrade.plan import snapshot_directory
 
+if TYPE_CHECKING:
+    from orchctl.doctor.containers import Patient
+    from orchctl.workloads.facts import ContainerFacts
+
 _JOURNAL_LINES = 200
+_LOG_LINES = 200
 _LIBRARIES = ("alembic", "sqlalchemy", "typer", "rich", "docker", "kubernetes", "aiosqlite")
 
 
@@ -66,12 +72,15 @@ def write_bundle(path: Path, parts: Mapping[str, str]) -> Path:
     return path
 
 
-def collect(diagnosis: Mapping[str, Any], subjects: Sequence[Subject]) -> dict[str, str]:
+def collect(
+    diagnosis: Mapping[str, Any], subjects: Sequence[Subject], patients: Sequence[Patient] = ()
+) -> dict[str, str]:
     """The texts of a bundle.
 
     Args:
         diagnosis: The result as `--json` prints it.
         subjects: The databases.
+        patients: The containers.
     """
     parts = {"findings.json": _json(diagnosis), "versions.json": _json(_versions())}
     if subjects:
@@ -83,6 +92,9 @@ def collect(diagnosis: Mapping[str, Any], subjects: Sequence[Subject]) -> dict[s
     for number, subject in enumerate(subjects):
         place = f"{subject.real.name}-{number}" if number else subject.real.name
         parts |= {f"{place}/{name}": text for name, text in _about(subject)}
+    for one in patients:
+        parts[f"{one.facts.name}/container.json"] = _told(lambda: _json(_container(one.facts)))  # noqa: B023
+        parts[f"{one.facts.name}/log.txt"] = _told(lambda: _log(one))  # noqa: B023
     return parts
 
 
@@ -225,6 +237,16 @@ def _chain(subject: Subject) -> dict[str, Any]:
     place = find_chain(None, subject.settings)
     report = verify(place.read(), place.locations)
     return dict(report_data(report, subject.settings.folder))
+
+
+def _container(facts: ContainerFacts) -> dict[str, Any]:
+    told = asdict(facts)
+    told["environment"] = [masked_variable(*one) for one in sorted(facts.environment.items())]
+    return told
+
+
+def _log(patient: Patient) -> str:
+    return "\n".join(patient.engine.tail(patient.facts.id, _LOG_LINES)) + "\n"
 
 
 def _json(value: Any) -> str:

@@ -130,7 +130,7 @@ def _sidecars(real: Path, users: Sequence[User]) -> Iterator[Finding]:
         if not path.is_file() or path.is_symlink():
             continue
         facts = path.stat()
-        shut_out = [user.who.rstrip(",") for user in users if not user.may(path, _READ_WRITE)]
+        shut_out = [user.who.removesuffix(",") for user in users if not user.may(path, _READ_WRITE)]
         if (facts.st_uid, facts.st_gid) == (owner.st_uid, owner.st_gid) and not shut_out:
             continue
         told = f"{path.name} is another's: " + _owned(path)

@@ -161,6 +161,16 @@ KINDS = (
     Kind("snapshot-damaged", "warning", "A snapshot can't be restored"),
     Kind("snapshot-unfinished", "note", "A snapshot that was never finished", True),
     Kind("snapshots-same-disk", "note", "A disk that fails takes database and snapshots"),
+    # the container (`--target`)
+    Kind("anonymous-volume", "warning", "A recreated container gets another, empty volume"),
+    Kind("not-running", "note", "The container does not run"),
+    Kind("crash-loop", "error", "The container ends and is started again and again"),
+    Kind("oom-killed", "warning", "The kernel ended the container for want of memory"),
+    Kind("unhealthy", "error", "The container's own health check fails"),
+    Kind("no-admin-key", "warning", "ADMIN_KEY is not set: the service's admin side is off"),
+    Kind("no-api-keys", "warning", "API_KEYS is empty: the service refuses every request"),
+    Kind("weak-secret", "warning", "A key or password is a placeholder that everybody knows"),
+    Kind("migration-skipped", "note", "SKIP_MIGRATION is on: nobody upgrades at the start"),
 )
 _BY_ID = {kind.id: kind for kind in KINDS}
 
