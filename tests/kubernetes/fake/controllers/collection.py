@@ -1,0 +1,149 @@
+"""What goes when something else went: dependents, claims no pod uses, a namespace's content."""
+
+from __future__ import annotations
+
+import shutil
+
+from tests.kubernetes.fake.history import claims_of
+from tests.kubernetes.fake.refusals import Refused
+from tests.kubernetes.fake.resources import CLAIMS, NAMESPACES, PODS, VOLUMES, Json, Resource
+from tests.kubernetes.fake.state import State
+from tests.kubernetes.fake.store import Store
+from tests.kubernetes.fake.writing import DeleteOptions, delete, mutate
+
+_PROTECTION = "kubernetes.io/pvc-protection"
+_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+
+
+def collect(state: State) -> float | None:
+    """Owners first: what they leave to whom; then what has no owner any more."""
+    store = state.store
+    held = list(store.everything())
+    uids = {body["metadata"]["uid"] for _, body in held}
+    for resource, body in held:
+        finalizers = body["metadata"].get("finalizers") or []
+        if "deletionTimestamp" in body["metadata"]:
+            dependents = _dependents(held, body)
+            if _ORPHAN in finalizers:
+                for kind, each in dependents:
+                    _disown(store, kind, each, body)
+                _drop_finalizer(store, resource, body, _ORPHAN)
+            elif _FOREGROUND in finalizers:
+                for kind, each in dependents:
+                    _delete(store, kind, each, "Foreground" if kind is not PODS else "Background")
+                if not dependents:
+                    _drop_finalizer(store, resource, body, _FOREGROUND)
+    for resource, body in held:
+        owners = body["metadata"].get("ownerReferences") or []
+        if owners and not any(each["uid"] in uids for each in owners):
+            _delete(store, resource, body, "Background")
+    return None
+
+
+def _dependents(held: list[tuple[Resource, Json]], owner: Json) -> list[tuple[Resource, Json]]:
+    uid = owner["metadata"]["uid"]
+    return [
+        (resource, body)
+        for resource, body in held
+        if any(each["uid"] == uid for each in body["metadata"].get("ownerReferences") or [])
+    ]
+
+
+def _disown(store: Store, resource: Resource, body: Json, owner: Json) -> None:
+    def change(held: Json) -> None:
+        references = held["metadata"].get("ownerReferences") or []
+        left = [each for each in references if each["uid"] != owner["metadata"]["uid"]]
+        held["metadata"].pop("ownerReferences", None)
+        if left:
+            held["metadata"]["ownerReferences"] = left
+
+    mutate(store, resource, _namespace(body), body["metadata"]["name"], change)
+
+
+def _drop_finalizer(store: Store, resource: Resource, body: Json, finalizer: str) -> None:
+    def change(held: Json) -> None:
+        left = [each for each in held["metadata"].get("finalizers") or [] if each != finalizer]
+        held["metadata"].pop("finalizers", None)
+        if left:
+            held["metadata"]["finalizers"] = left
+
+    mutate(store, resource, _namespace(body), body["metadata"]["name"], change)
+
+
+def _namespace(body: Json) -> str:
+    return str(body["metadata"].get("namespace", ""))
+
+
+def _delete(store: Store, resource: Resource, body: Json, propagation: str) -> None:
+    if "deletionTimestamp" in body["metadata"]:
+        return
+    options = DeleteOptions(propagation=propagation, uid=body["metadata"]["uid"])
+    try:
+        delete(store, resource, _namespace(body), body["metadata"]["name"], options)
+    except Refused as refusal:
+        if refusal.code not in {404, 409}:
+            raise
+
+
+def bind_claims(state: State) -> float | None:
+    """Gives new claims a volume and a directory; lets deleted ones go once no pod uses them."""
+    store = state.store
+    for claim in store.all(CLAIMS):
+        meta = claim["metadata"]
+        namespace, name = meta["namespace"], meta["name"]
+        if "deletionTimestamp" in meta:
+            used = any(name in claims_of(each["spec"]) for each in store.all(PODS, namespace))
+            if not used:
+                _drop_finalizer(store, CLAIMS, claim, _PROTECTION)
+                shutil.rmtree(state.claim_directory(namespace, name), ignore_errors=True)
+        elif claim["status"]["phase"] == "Pending":
+            _bind(state, claim)
+    return None
+
+
+def _bind(state: State, claim: Json) -> None:
+    meta, spec = claim["metadata"], claim["spec"]
+    capacity = {"storage": spec["resources"]["requests"]["storage"]}
+    volume = spec.get("volumeName") or f"pvc-{meta['uid']}"
+    state.claim_directory(meta["namespace"], meta["name"]).mkdir(parents=True, exist_ok=True)
+    if state.store.find(VOLUMES, "", volume) is None:
+        body: Json = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": volume, "finalizers": ["kubernetes.io/pv-protection"]},
+            "spec": {
+                "capacity": capacity,
+                "accessModes": spec["accessModes"],
+                "claimRef": {"namespace": meta["namespace"], "name": meta["name"]},
+                "persistentVolumeReclaimPolicy": "Delete",
+                "storageClassName": spec.get("storageClassName", "standard"),
+                "volumeMode": "Filesystem",
+            },
+            "status": {"phase": "Bound"},
+        }
+        state.store.add(VOLUMES, body)
+
+    def change(held: Json) -> None:
+        annotations = held["metadata"].setdefault("annotations", {})
+        annotations["pv.kubernetes.io/bind-completed"] = "yes"
+        annotations["pv.kubernetes.io/bound-by-controller"] = "yes"
+        held["spec"]["volumeName"] = volume
+        status = {"phase": "Bound", "accessModes": spec["accessModes"]}
+        held["status"] = status | {"capacity": capacity}
+
+    mutate(state.store, CLAIMS, meta["namespace"], meta["name"], change)
+
+
+def empty_namespaces(state: State) -> float | None:
+    """Deletes what is in namespaces that are to go, then the namespaces."""
+    store = state.store
+    for namespace in store.all(NAMESPACES):
+        if "deletionTimestamp" not in namespace["metadata"]:
+            continue
+        name = namespace["metadata"]["name"]
+        content = [(kind, body) for kind, body in store.everything() if _namespace(body) == name]
+        for resource, body in content:
+            _delete(store, resource, body, "Background")
+        if not content:
+            store.remove(NAMESPACES, "", name)
+    return None
