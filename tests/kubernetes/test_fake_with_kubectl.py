@@ -84,12 +84,3 @@ def test_undo_leaves_a_gap_in_the_revisions(cluster: Cluster, kubectl: Kubectl) 
         for each in cluster.objects(REPLICA_SETS, "default")
     }
     assert revisions == {"2", "3"}
-
-
-def test_exec_runs_a_command(cluster: Cluster, kubectl: Kubectl) -> None:
-    answers = {"orchctl current": (0, "v2\n"), "false": (3, "")}
-    cluster.script(Script(image="*web*", exec_results=answers))
-    cluster.create(STATEFUL_SETS, "default", stateful_set("db"))
-    kubectl("rollout", "status", "sts/db", "--timeout=30s")
-    assert kubectl("exec", "db-0", "--", "orchctl", "current").stdout == "v2\n"
-    assert kubectl("exec", "db-0", "--", "false").returncode == 3
