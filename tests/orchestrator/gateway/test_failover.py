@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from llm_orchestrator.background.health_board import FAILED_REQUESTS
 from tests.support.gateway_service import Gateway, Leg, events
 from tests.support.upstreams import (
     Answer,
@@ -205,15 +206,17 @@ def test_who_fails_again_and_again_is_left_alone(
 ) -> None:
     plain.always(refuse(500))
     model = gateway.model(plain, spare)
-    for _ in range(5):
+    asked = FAILED_REQUESTS + 2
+    for _ in range(asked):
         assert gateway.ask(model).status_code == 200
-    assert (len(plain.chats), len(spare.chats)) == (3, 5)
+    assert (len(plain.chats), len(spare.chats)) == (FAILED_REQUESTS, asked)
 
 
 def test_all_are_unhealthy(gateway: Gateway, plain: FakeUpstream) -> None:
     plain.always(refuse(500))
-    model = gateway.model(plain, max_retry=2)
-    assert gateway.ask(model, retry_count=2).status_code == 502
+    model = gateway.model(plain)
+    for _ in range(FAILED_REQUESTS):
+        assert gateway.ask(model, retry_count=0).status_code == 502
     refused = gateway.ask(model)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_provider")
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchctl.chain.check import check, rule_titles
+from orchctl.chain.check import check
 from orchctl.chain.examine import examine
 from orchctl.chain.findings import Finding
 from orchctl.chain.git import Repository
@@ -25,6 +25,7 @@ from orchctl.chain.project import ChainPlace
 from orchctl.chain.read import read_files
 from orchctl.chain.selection import Selection
 from orchctl.chain.stamp import Stamp, check_stamp
+from orchctl.chain.titles import rule_titles
 from tests.support.chains import Link, sound_chains, write
 from tests.support.repositories import GitRepository
 
