@@ -49,7 +49,9 @@ _SLOW = 1.0  # seconds from which on it is told where the time went
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    app.command("upgrade")(upgrade)
+    from orchctl.cli.optional_target import RestartableCommand
+
+    app.command("upgrade", cls=RestartableCommand)(upgrade)
     # `-1` is a revision here, not an option.
     app.command("downgrade", context_settings={"ignore_unknown_options": True})(downgrade)
 
@@ -65,6 +67,13 @@ def upgrade(
     proof: Proof = None,
     unsafe: Unsafe = None,
     lock_timeout: LockTimeout = None,
+    restart: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[TARGET]",
+            help="Restart it afterwards: docker:NAME …, or the one in the settings.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upgrade the database: snapshot, then every revision in one transaction, then proof."""
@@ -82,6 +91,14 @@ def upgrade(
     from orchctl.upgrade.course import nothing_to_do, upgrade_databases
 
     settings, ears = invocation.settings, listener(invocation.output)
+    if restart is not None and not dry_run:
+        from orchctl.cli.upgrade_restart import upgrade_and_restart
+
+        return upgrade_and_restart(
+            invocation,
+            restart,
+            lambda: upgrade_databases(settings, revision, ears, unsafe=unsafe or ()),
+        )
     if not dry_run:
         arrivals = upgrade_databases(settings, revision, ears, unsafe=unsafe or ())
         return show_arrivals(invocation.output, arrivals)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.docker_engine import python_image, running_engine
+from tests.support.containers import Boxes
+from tests.support.docker_engine import busybox_image, python_image, running_engine
 from tests.support.service_image import build_image
 
 
@@ -27,3 +29,19 @@ def python_base(engine: None) -> str:
 def service_image(python_base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The tag of the repository's own image, built on the small one."""
     return build_image(python_base, tmp_path_factory.mktemp("context"))
+
+
+@pytest.fixture(scope="session")
+def busybox(engine: None) -> str:
+    """The tag of an image that has busybox and nothing else."""
+    return busybox_image()
+
+
+@pytest.fixture
+def boxes(busybox: str, tmp_path: Path) -> Iterator[Boxes]:
+    """Containers of one test, gone afterwards."""
+    boxes = Boxes(busybox, tmp_path)
+    try:
+        yield boxes
+    finally:
+        boxes.clean()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ANSWER = 15  # seconds within which an engine says something
+_ANSWER = 10  # seconds within which an engine says something
 
 
 class Engine:

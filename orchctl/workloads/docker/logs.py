@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Lines that were printed just before a container became healthy may arrive just after the event.
 _LATE = 0.3
 _UNTOLD = 60.0  # seconds of a start that are shown when its end isn't known any more
+_BEFORE = 1.0  # seconds that a process may have run before the engine notes its start
 _HEARTBEAT = 5.0  # seconds of silence after which the container is looked at
 
 
@@ -110,15 +111,16 @@ def lines_of_start(engine: Engine, facts: ContainerFacts, *, timeout: float) -> 
         WorkloadFailed: It ended, or is unhealthy (the codes of `wait_until_healthy`).
         TimedOut: `log-timeout`: it is not healthy in time.
     """
-    since = unix_time(facts.started_at)
+    since = _start_of_output(facts)
     if trouble := trouble_of(facts, facts.restarts):
         yield from lines_of(engine, facts.id, since=since)
         raise with_last_words(engine, facts, trouble)
     if facts.health == "starting":
         yield from _until_healthy(engine, facts, since, timeout)
         return
-    healthy_at = _healthy_at(engine, facts, since)
-    yield from lines_of(engine, facts.id, since=since, until=healthy_at or since + _UNTOLD)
+    healthy_at = _healthy_at(engine, facts)
+    until = healthy_at or unix_time(facts.started_at) + _UNTOLD
+    yield from lines_of(engine, facts.id, since=since, until=until)
 
 
 def unix_time(text: str) -> float:
@@ -182,11 +184,11 @@ def _listen(
     threading.Thread(target=pass_on, daemon=True).start()
 
 
-def _healthy_at(engine: Engine, facts: ContainerFacts, since: float) -> float | None:
+def _healthy_at(engine: Engine, facts: ContainerFacts) -> float | None:
     """When it first was healthy after its start, if the engine still knows."""
     if facts.health is None:
         return None
-    for event in engine.past_events(facts.id, since):
+    for event in engine.past_events(facts.id, unix_time(facts.started_at)):
         if event.get("Action") == "health_status: healthy":
             return float(event["timeNano"]) / 1e9
     return None

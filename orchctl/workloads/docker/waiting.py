@@ -205,7 +205,10 @@ class _Wait:
         if facts.state == "restarting":
             yield f"{facts.name} ended with exit code {facts.exit_code}; its engine starts it again"
         elif facts.health == "starting":
-            failed = f" (last: {facts.probes[-1].told or 'no output'})" if facts.probes else ""
+            # The engine keeps what the check said before the start.
+            began = facts.started_at[:19]
+            told = [one.told for one in facts.probes if one.at[:19] > began]
+            failed = f" (last: {told[-1] or 'no output'})" if told else ""
             yield f"{facts.name}: waiting for its health check{failed}"
         elif self._check is None:
             yield f"{facts.name}: it has no health check; seeing that it stays up"
