@@ -80,7 +80,7 @@ def busybox_image() -> str:
     assert program.is_file(), "apt-get install busybox-static"
     digest = hashlib.sha256(program.read_bytes()).hexdigest()[:12]
     tag = f"orchctl-tests-busybox:{digest}"
-    with _LOCK.with_suffix(".image").open("a") as lock:
+    with _LOCK.with_suffix(".busybox").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not docker("images", "--quiet", tag):
             archive = io.BytesIO()

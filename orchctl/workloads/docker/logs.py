@@ -132,6 +132,17 @@ def unix_time(text: str) -> float:
     return began.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
 
 
+def _start_of_output(facts: ContainerFacts) -> float:
+    """When its last run may have printed its first line.
+
+    The engine notes the start when it has seen the process run, which may have printed by then. The
+    end of the run before is a better mark, where that is known: while it runs.
+    """
+    if facts.running:
+        return unix_time(facts.finished_at)
+    return max(0.0, unix_time(facts.started_at) - _BEFORE)
+
+
 def _until_healthy(
     engine: Engine, facts: ContainerFacts, since: float, timeout: float
 ) -> Iterator[str]:
@@ -188,9 +199,11 @@ def _healthy_at(engine: Engine, facts: ContainerFacts) -> float | None:
     """When it first was healthy after its start, if the engine still knows."""
     if facts.health is None:
         return None
-    for event in engine.past_events(facts.id, unix_time(facts.started_at)):
-        if event.get("Action") == "health_status: healthy":
-            return float(event["timeNano"]) / 1e9
+    began = unix_time(facts.started_at)
+    for event in engine.past_events(facts.id, began):
+        at = float(event["timeNano"]) / 1e9
+        if event.get("Action") == "health_status: healthy" and at > began:
+            return at
     return None
 
 
