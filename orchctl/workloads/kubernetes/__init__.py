@@ -1,0 +1,1 @@
+"""Workloads of a Kubernetes cluster: Deployments, StatefulSets, DaemonSets and pods."""
