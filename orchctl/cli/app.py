@@ -24,6 +24,7 @@ _REGISTERED = {
     "health": ("health",),
     "doctor": ("doctor",),
     "docker": ("docker",),
+    "kubernetes": ("k8s",),
     "stamp": ("stamp",),
     "rehearse": ("rehearse",),
     "rollback": ("rollback",),

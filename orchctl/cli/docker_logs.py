@@ -59,7 +59,7 @@ def logs(
     settings = invocation.settings.workload
     if startup and (since or tail is not None or follow):
         raise UsageError("--startup goes without --since, --tail and --follow")
-    pattern = _pattern(expect)
+    pattern = pattern_of(expect)
     within = settings.timeout if timeout is None else seconds_of(timeout, "--timeout")
     chosen = chosen_target(target, settings, bare="docker")
     from orchctl.workloads.docker.find import find_one
@@ -125,7 +125,12 @@ def _shown(
         output.json({"ok": True, "container": facts.name, "lines": kept, "seen": seen})
 
 
-def _pattern(expect: str | None) -> re.Pattern[str] | None:
+def pattern_of(expect: str | None) -> re.Pattern[str] | None:
+    """A regular expression as it was typed.
+
+    Raises:
+        UsageError: `bad-pattern`.
+    """
     if expect is None:
         return None
     try:

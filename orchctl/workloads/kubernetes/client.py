@@ -39,11 +39,11 @@ class Cluster:
     Every method that asks raises WorkloadFailed (`no-rights`, `no-such-object`,
     `cluster-conflict`, `cluster-refused`, `cluster-busy`, `cluster-trouble`, `cluster-away`) or
     ConfigurationError (`cluster-credentials`, `cluster-tls`). What may pass (429, 5xx, a lost
-    connection) is asked again until `patient_until`.
+    connection) is asked again until `gives_up_at`.
 
     Args:
         connection: How to reach it.
-        patient_until: A time of the monotonic clock; None means ten seconds from now on.
+        patient_until: A time of the monotonic clock; None means ten seconds for each request.
         on_trouble: Called with a line when a request is going to be repeated.
     """
 
@@ -58,12 +58,16 @@ class Cluster:
 
         self.connection = connection
         self.namespace = connection.namespace
-        self.patient_until = patient_until or time.monotonic() + _PATIENCE
+        self._patient_until = patient_until
         self._tell = on_trouble or (lambda text: None)
         try:
             self._pool = rest.RESTClientObject(connection.configuration).pool_manager
         except (OSError, ValueError) as error:
             raise _untrusted(connection.host, error) from error
+
+    def gives_up_at(self) -> float:
+        """Until when, on the monotonic clock, a request begun now is tried again."""
+        return self._patient_until or time.monotonic() + _PATIENCE
 
     def close(self) -> None:
         """Let its connections go."""
@@ -183,7 +187,7 @@ class Cluster:
         content_type: str = "application/json",
         once: bool = False,
     ) -> Object:
-        pause = _FIRST_PAUSE
+        pause, until = _FIRST_PAUSE, self.gives_up_at()
         while True:
             wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
             try:
@@ -192,11 +196,11 @@ class Cluster:
                 if not error.refusal.transient or (once and error.refusal.status != 429):
                     raise
                 wait = max(wait, error.refusal.retry_after or 0.0)
-                if time.monotonic() + wait >= self.patient_until:
+                if time.monotonic() + wait >= until:
                     raise
                 self._tell(_told(error.refusal))
             except Away as error:
-                if once or time.monotonic() + wait >= self.patient_until:
+                if once or time.monotonic() + wait >= until:
                     raise self.away(error) from error
                 self._tell(f"The cluster does not answer ({error})")
             time.sleep(wait)

@@ -185,7 +185,7 @@ class _Follower(threading.Thread):
         except Refused as error:
             self._refused(error)
         except Away as error:
-            if time.monotonic() >= self._cluster.patient_until:
+            if time.monotonic() >= self._cluster.gives_up_at():
                 raise self._cluster.away(error) from error
 
     def _heard(self, line: bytes) -> bool:
@@ -210,6 +210,6 @@ class _Follower(threading.Thread):
         refusal = error.refusal
         if refusal.status == 410:
             return self._kept.tell(self.listed())
-        if refusal.transient and time.monotonic() < self._cluster.patient_until:
+        if refusal.transient and time.monotonic() < self._cluster.gives_up_at():
             return None
         raise translated(refusal, self._cluster.connection.host) from error

@@ -1,0 +1,302 @@
+"""`orchctl k8s restart | status | logs | wait | set-image | rollback | events`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchctl.cli.invocation import Invocation, Json, begin
+from orchctl.cli.kubernetes_cluster import (
+    Context,
+    DryRun,
+    Kubeconfig,
+    Labels,
+    Namespace,
+    Place,
+    TargetArgument,
+    Timeout,
+    Wait,
+    deadline_of,
+    is_dry,
+    looked_up,
+)
+from orchctl.cli.kubernetes_logs import logs
+from orchctl.cli.kubernetes_text import (
+    change_object,
+    event_object,
+    show_changes,
+    show_events,
+    show_statuses,
+    show_waited,
+    status_object,
+    waited_object,
+)
+from orchctl.cli.workload import Headers, HealthUrl, chosen_check
+from orchctl.errors import TimedOut, WorkloadFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchctl.workloads.docker.listening import Check
+    from orchctl.workloads.health import HealthResult
+    from orchctl.workloads.kubernetes.client import Cluster
+    from orchctl.workloads.kubernetes.find import Found
+    from orchctl.workloads.kubernetes.restart import Change, Patience
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to the tree."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    group.command("restart")(restart)
+    group.command("status")(status)
+    group.command("logs")(logs)
+    group.command("wait")(wait)
+    group.command("set-image")(set_image)
+    group.command("rollback")(rollback)
+    group.command("events")(events)
+    app.add_typer(group, name="k8s", help="Deployments, StatefulSets, DaemonSets and pods.")
+
+
+def restart(
+    context: typer.Context,
+    target: TargetArgument = None,
+    wait: Wait = True,
+    timeout: Timeout = None,
+    health: HealthUrl = None,
+    header: Headers = None,
+    dry_run: DryRun = None,
+    selector: Labels = None,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Restart as kubectl does, and wait until the new pods are ready and the old ones gone.
+
+    Exit 9 as soon as it will not get ready by itself, with events and last lines; 10 when time is
+    over. A pod is deleted, and its successor waited for.
+    """
+    invocation = begin(context, as_json)
+    place = Place(target, selector, namespace, cluster_context, kubeconfig)
+    check = chosen_check(health, header, invocation.settings.workload)
+
+    def how(cluster: Cluster, found: Found, patience: Patience) -> Change:
+        from orchctl.workloads.kubernetes.restart import restart as restart_workload
+
+        return restart_workload(cluster, found, patience)
+
+    _change(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=is_dry(dry_run))
+
+
+def set_image(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="statefulset/NAME …")],
+    image: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE…", help="IMAGE, with several containers CONTAINER=IMAGE."),
+    ],
+    wait: Wait = True,
+    timeout: Timeout = None,
+    health: HealthUrl = None,
+    header: Headers = None,
+    dry_run: DryRun = None,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Give containers another image, and wait as `restart` does. The database is left alone."""
+    invocation = begin(context, as_json)
+    place = Place(target, None, namespace, cluster_context, kubeconfig)
+    check = chosen_check(health, header, invocation.settings.workload)
+
+    def how(cluster: Cluster, found: Found, patience: Patience) -> Change:
+        from orchctl.workloads.kubernetes.image import set_image as set_images
+
+        return set_images(cluster, found, image, patience)
+
+    _change(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=is_dry(dry_run))
+
+
+def rollback(
+    context: typer.Context,
+    target: TargetArgument = None,
+    to_revision: Annotated[
+        int | None, typer.Option(min=1, help="Whose images (the newest that had others).")
+    ] = None,
+    wait: Wait = True,
+    timeout: Timeout = None,
+    health: HealthUrl = None,
+    header: Headers = None,
+    dry_run: DryRun = None,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to the images before, and wait as `restart` does. The database is left alone."""
+    invocation = begin(context, as_json)
+    place = Place(target, None, namespace, cluster_context, kubeconfig)
+    check = chosen_check(health, header, invocation.settings.workload)
+
+    def how(cluster: Cluster, found: Found, patience: Patience) -> Change:
+        from orchctl.workloads.kubernetes.image import rollback as roll_back
+
+        return roll_back(cluster, found, patience, to_revision=to_revision)
+
+    _change(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=is_dry(dry_run))
+
+
+def _change(
+    invocation: Invocation,
+    place: Place,
+    how: Callable[[Cluster, Found, Patience], Change],
+    check: Check | None,
+    *,
+    wait: bool,
+    timeout: str | None,
+    dry_run: bool,
+) -> None:
+    """Change the workloads of a target, one after the other; the first that fails ends it."""
+    output, began = invocation.output, time.monotonic()
+    deadline = deadline_of(invocation, timeout)
+    done = []
+    with looked_up(invocation, place, patient_until=deadline) as (cluster, every):
+        from orchctl.workloads.kubernetes.restart import Patience
+        from orchctl.workloads.kubernetes.shape import hazards, read_claims
+
+        for found in every:
+            claims = read_claims(cluster, found.kind, found.object)
+            dangers = hazards(found.kind, found.object, claims)
+            for danger in dangers:
+                output.warning(danger.told)
+            change = how(cluster, found, Patience(wait, deadline, output.note, dry_run))
+            answer = None
+            if check is not None and change.rolled is not None:
+                answer = _healthy(invocation, str(found), check, deadline)
+            if change.held is not None:
+                output.warning(f"{change.held.told} ({change.held.hint})")
+            done.append((change, dangers, answer, time.monotonic() - began))
+    objects = [change_object(*one, dry_run=dry_run) for one in done]
+    output.result(
+        {"ok": True, "workloads": objects}, lambda: show_changes(output, done, dry_run=dry_run)
+    )
+
+
+def _healthy(invocation: Invocation, target: str, check: Check, deadline: float) -> HealthResult:
+    from orchctl.workloads.health import wait_healthy
+
+    left = max(1.0, deadline - time.monotonic())
+    note = invocation.output.note
+    told: list[str] = []
+
+    def on_wait(answer: HealthResult) -> None:
+        if answer.told not in told[-1:]:
+            told.append(answer.told)
+            note(f"Waiting for {answer.url}: {answer.told}")
+
+    found = wait_healthy(check.url, check.headers, left, 0.5, on_wait=on_wait)
+    if found.healthy:
+        return found
+    message = f"{target} is rolled out, but {found.url} is not good: {found.told}"
+    hint = f"orchctl k8s logs {target}; orchctl k8s rollback {target} goes back to the image before"
+    details = {"url": found.url, "status": found.status, "told": found.told}
+    if found.status is None:
+        raise TimedOut(message, code="no-answer", hint=hint, details=details)
+    raise WorkloadFailed(message, code="unhealthy", hint=hint, details=details)
+
+
+def wait(
+    context: typer.Context,
+    target: TargetArgument = None,
+    timeout: Timeout = None,
+    health: HealthUrl = None,
+    header: Headers = None,
+    selector: Labels = None,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Wait until a rollout is over, or a pod ready, changing nothing. Exits as `restart`."""
+    invocation = begin(context, as_json)
+    output = invocation.output
+    place = Place(target, selector, namespace, cluster_context, kubeconfig)
+    check = chosen_check(health, header, invocation.settings.workload)
+    deadline = deadline_of(invocation, timeout)
+    done = []
+    with looked_up(invocation, place, patient_until=deadline) as (cluster, every):
+        from orchctl.workloads.kubernetes.kinds import POD
+        from orchctl.workloads.kubernetes.rollout import standstill
+        from orchctl.workloads.kubernetes.waiting import wait_for_pod, wait_for_rollout
+
+        for found in every:
+            held = None if found.kind is POD else standstill(found.kind, found.object)
+            rolled, answer = None, None
+            if found.kind is POD:
+                rolled = wait_for_pod(cluster, found.object, deadline=deadline, on_line=output.note)
+            elif held is None or not held.whole:
+                rolled = wait_for_rollout(
+                    cluster, found.kind, found.object, deadline=deadline, on_line=output.note
+                )
+            if check is not None and rolled is not None:
+                answer = _healthy(invocation, str(found), check, deadline)
+            if held is not None:
+                output.warning(f"{held.told} ({held.hint})")
+            done.append((str(found), rolled, held, answer))
+    output.result(
+        {"ok": True, "workloads": [waited_object(*one) for one in done]},
+        lambda: show_waited(output, done),
+    )
+
+
+def status(
+    context: typer.Context,
+    target: TargetArgument = None,
+    selector: Labels = None,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Rollout, pods with why they are not ready, images, claims. Exit 1 when all is not ready."""
+    invocation = begin(context, as_json)
+    place = Place(target, selector, namespace, cluster_context, kubeconfig)
+    with looked_up(invocation, place) as (cluster, every):
+        from orchctl.workloads.kubernetes.status import read_status
+
+        statuses = [read_status(cluster, found) for found in every]
+    good = all(one.good for one in statuses)
+    invocation.output.result(
+        {"ok": good, "workloads": [status_object(one) for one in statuses]},
+        lambda: show_statuses(invocation.output, statuses),
+    )
+    if not good:
+        raise typer.Exit(1)
+
+
+def events(
+    context: typer.Context,
+    target: TargetArgument = None,
+    warnings: Annotated[bool, typer.Option("--warnings", help="Only warnings.")] = False,
+    tail: Annotated[int | None, typer.Option(min=1, help="Only the last N.")] = None,
+    selector: Labels = None,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """What the cluster says has happened to a workload and its pods, the newest last."""
+    invocation = begin(context, as_json)
+    place = Place(target, selector, namespace, cluster_context, kubeconfig)
+    with looked_up(invocation, place) as (cluster, every):
+        from orchctl.workloads.kubernetes.events import events_about
+
+        found = [one for each in every for one in events_about(cluster, each, warnings=warnings)]
+    found = sorted(found, key=lambda one: one.at)[-(tail or 0) :]
+    invocation.output.result(
+        {"ok": True, "events": [event_object(one) for one in found]},
+        lambda: show_events(invocation.output, found),
+    )
