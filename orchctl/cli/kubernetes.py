@@ -295,7 +295,7 @@ def events(
         from orchctl.workloads.kubernetes.events import events_about
 
         found = [one for each in every for one in events_about(cluster, each, warnings=warnings)]
-    found = sorted(found, key=lambda one: one.at)[-(tail or 0) :]
+    found = found[-(tail or 0) :]
     invocation.output.result(
         {"ok": True, "events": [event_object(one) for one in found]},
         lambda: show_events(invocation.output, found),

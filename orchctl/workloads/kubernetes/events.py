@@ -15,7 +15,7 @@ from orchctl.workloads.kubernetes.kinds import (
     STATEFUL_SET,
     Object,
 )
-from orchctl.workloads.kubernetes.trouble import event_text, event_time
+from orchctl.workloads.kubernetes.trouble import event_order, event_text, event_time
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -63,7 +63,7 @@ def events_about(
     """
     every, _ = cluster.every(EVENT, fields="type=Warning" if warnings else "")
     own = [one for one in every if _is_about(one, found)]
-    own.sort(key=event_time)
+    own.sort(key=event_order)
     return tuple(_read(one) for one in own)
 
 
@@ -79,9 +79,8 @@ def _is_about(event: Object, found: Found) -> bool:
 
 def _read(event: Object) -> EventFacts:
     about = event.get("involvedObject", {})
-    at = event_time(event)
     return EventFacts(
-        f"{at}Z" if at else "",
+        event_time(event),
         event.get("type", ""),
         event.get("reason", ""),
         f"{about.get('kind', '').lower()}/{about.get('name', '')}",

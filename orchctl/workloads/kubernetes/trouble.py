@@ -111,7 +111,7 @@ def warnings_about(cluster: Cluster, name: str) -> list[str]:
         found, _ = cluster.every(EVENT, fields=f"involvedObject.name={name},type=Warning")
     except OrchctlError:
         return []
-    found.sort(key=event_time)
+    found.sort(key=event_order)
     return [f"{one.get('reason')}: {event_text(one)}" for one in found[-_SHOWN_EVENTS:]]
 
 
@@ -120,8 +120,13 @@ def event_time(event: Object) -> str:
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     found = next((one for one in times if one), event["metadata"].get("creationTimestamp", ""))
-    # `12:00:01Z` and `12:00:01.5Z` must sort by time: the dot comes before the Z.
-    return str(found).removesuffix("Z")
+    return str(found)
+
+
+def event_order(event: Object) -> tuple[str, int]:
+    """By what events are sorted: kubelet tells whole seconds only, versions tell the rest."""
+    version = str(event["metadata"].get("resourceVersion", ""))
+    return event_time(event)[:19], int(version) if version.isdigit() else 0
 
 
 def event_text(event: Object) -> str:
