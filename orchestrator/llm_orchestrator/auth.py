@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
@@ -59,6 +59,12 @@ async def require_api_key(
     return Caller(user_id_of(key))
 
 
+async def read_caller(request: Request) -> Caller:
+    """Return who sends a request, where no dependencies are worked out. Raises ApiError 401."""
+    bearer, header = await _api_bearer(request), await _api_header(request)
+    return await require_api_key(state_of(request), bearer, header)
+
+
 async def require_admin(
     state: CurrentState,
     bearer: Annotated[Bearer, Security(_admin_bearer)],
@@ -95,25 +101,6 @@ class AdminRoute(APIRoute):
         return guarded
 
 
-class ApiKeyRoute(APIRoute):
-    """A route that looks at the API key before it reads the body."""
-
-    def get_route_handler(self) -> Handler:
-        """Return the handler behind the key."""
-        handle = super().get_route_handler()
-
-        async def guarded(request: Request) -> Response:
-            await require_api_key(
-                state_of(request), await _api_bearer(request), await _api_header(request)
-            )
-            return await handle(request)
-
-        return guarded
-
-
 def is_admin_key(state: State, presented: str) -> bool:
     """Whether a presented key is ADMIN_KEY; False while that is unset."""
     return matches(presented, state.admin_key_digests)
-
-
-CurrentCaller = Annotated[Caller, Depends(require_api_key)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import socket
 
@@ -18,6 +19,22 @@ logger = structlog.stdlib.get_logger(__name__)
 
 # Files that are open anyway: database, logs, the listening socket, connections to Redis.
 _OTHER_FILES = 200
+# Objects made since the last collection that start the next; requests leave hardly any cycles.
+_MADE_BETWEEN_COLLECTIONS = 10_000
+
+
+class Server(uvicorn.Server):
+    """The web server; what it has loaded when it begins to serve stays until its end."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then take what is there out of the garbage collector's sight.
+
+        Going through all of it takes a tenth of a second, in which nobody is answered.
+        """
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_MADE_BETWEEN_COLLECTIONS)
 
 
 def run(settings: Settings, listening: socket.socket) -> bool:
@@ -41,7 +58,7 @@ def run(settings: Settings, listening: socket.socket) -> bool:
         url=f"http://{host}:{port}",
         database=str(read_database_url(settings.database_url)),
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     server.run(sockets=[listening])
     return server.started
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from llm_orchestrator.auth import ApiKeyRoute
 from llm_orchestrator.gateway.documents import EmbeddingList, document_errors
-from llm_orchestrator.gateway.entrance import LimitedCaller, make_job
+from llm_orchestrator.gateway.entrance import LimitedCaller, RelayRoute, make_job
 from llm_orchestrator.gateway.relay import WholeRelay
 from llm_orchestrator.gateway.request import EmbeddingRequest
 from llm_orchestrator.gateway.routing import Needs
 from llm_orchestrator.state import CurrentState
 
-router = APIRouter(route_class=ApiKeyRoute)
+router = APIRouter(route_class=RelayRoute)
 
 
 @router.post(

@@ -7,14 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from llm_orchestrator.auth import ApiKeyRoute
 from llm_orchestrator.errors import ApiError
 from llm_orchestrator.gateway.documents import ModelCard, ModelList, document_errors
 from llm_orchestrator.gateway.entrance import LimitedCaller
 from llm_orchestrator.routes_table import ModelRoute, Routes
 from llm_orchestrator.state import CurrentState
 
-router = APIRouter(route_class=ApiKeyRoute)
+router = APIRouter()
 
 OWNER = "llm-orchestrator"
 # Seconds that a list is kept, for other processes as well; a change drops it.
