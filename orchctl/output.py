@@ -99,9 +99,9 @@ class Output:
             mark = self._painted("✓", "green", sys.stderr) if _can_encode(sys.stderr) else "ok"
             sys.stderr.write(f"{mark} {text}\n")
 
-    def warning(self, text: str) -> None:
-        """Something to know that doesn't stop the command."""
-        if self._talks():
+    def warning(self, text: str, *, always: bool = False) -> None:
+        """Something to know that doesn't stop the command; with `always` also when quiet."""
+        if self._talks() or (always and not self.as_json):
             sys.stderr.write(self._painted("warning: ", "yellow", sys.stderr) + text + "\n")
 
     def _talks(self) -> bool:
@@ -229,7 +229,7 @@ class StepLog(Output):
         self._waited, self._told_at = subject, now
         self._tell("info", "running", text)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, *, always: bool = False) -> None:
         """Something to know that doesn't stop the command."""
         self._tell("warning", "warning", text)
 

@@ -17,6 +17,7 @@ from orchctl.cli.backup_text import (
     told_heads,
     verification_object,
 )
+from orchctl.cli.failure_notice import OnFailureUrl, failures_told
 from orchctl.cli.invocation import Invocation, Json, Yes, begin
 from orchctl.errors import ExitCode, Refused, UsageError
 from orchctl.output import bytes_text
@@ -61,6 +62,10 @@ def create(
         str, typer.Option(help="What for: manual, or scheduled (cron, a timer).")
     ] = "manual",
     check: Annotated[bool, typer.Option("--verify", help="Verify it right away.")] = False,
+    silent: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing when it went well.")
+    ] = False,
+    on_failure_url: OnFailureUrl = None,
     lock_timeout: LockTimeout = None,
     as_json: Json = False,
 ) -> ExitCode:
@@ -68,6 +73,22 @@ def create(
     invocation = begin(context, as_json, lock_timeout=lock_timeout)
     if reason not in ("manual", "scheduled"):
         raise UsageError(f"--reason {reason}", hint="--reason manual or --reason scheduled")
+    output = invocation.output
+    output.quiet = output.quiet or silent
+    with failures_told(on_failure_url, "backup-failed", output) as tell:
+        snapshot = _created(invocation, reason, check=check)
+        if not snapshot.usable:
+            tell("snapshot-damaged", f"Snapshot {snapshot.id} is {snapshot.status}")
+    text = f"{snapshot.id}  {bytes_text(snapshot.size)}  {snapshot.status}  {snapshot.path}"
+    if output.as_json or not silent or not snapshot.usable:
+        output.result(
+            {"ok": snapshot.usable, "snapshot": snapshot_object(snapshot)},
+            lambda: output.line(text),
+        )
+    return ExitCode.DONE if snapshot.usable else ExitCode.NEGATIVE
+
+
+def _created(invocation: Invocation, reason: str, *, check: bool) -> Snapshot:
     from orchctl.snapshots.take import take
 
     database, catalog = _catalog(invocation)
@@ -81,13 +102,7 @@ def create(
             progress=progress,
             timeout=invocation.settings.lock_timeout,
         )
-    if check:
-        snapshot = _verified(invocation, snapshot)
-    text = f"{snapshot.id}  {bytes_text(snapshot.size)}  {snapshot.status}  {snapshot.path}"
-    output.result(
-        {"ok": snapshot.usable, "snapshot": snapshot_object(snapshot)}, lambda: output.line(text)
-    )
-    return ExitCode.DONE if snapshot.usable else ExitCode.NEGATIVE
+    return _verified(invocation, snapshot) if check else snapshot
 
 
 def list_(context: typer.Context, everything: All = False, as_json: Json = False) -> None:

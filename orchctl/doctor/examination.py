@@ -40,6 +40,8 @@ CHECKS: Mapping[str, Check] = {
     "runs": check_runs,
     "snapshots": check_snapshots,
 }
+# What is not tried where the database can't be opened: each would wait for a lock anew.
+_ON_CONTENT = ("content", "stamp", "schema")
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,21 @@ def examine(
         subjects: The databases.
         on_check: Called with the name of each check as it begins.
     """
-    done = []
-    for subject in subjects:
-        for name, check in CHECKS.items():
-            on_check(name)
-            done.append(run_check(name, str(subject.file), lambda: check(subject)))  # noqa: B023
-    return Diagnosis(tuple(done))
+    return Diagnosis(tuple(one for each in subjects for one in _examined(each, on_check)))
+
+
+def _examined(subject: Subject, on_check: Callable[[str], None]) -> list[Checked]:
+    done: list[Checked] = []
+    closed: str | None = None
+    for name, check in CHECKS.items():
+        if closed and name in _ON_CONTENT:
+            done.append(Checked(name, str(subject.file), (), closed))
+            continue
+        on_check(name)
+        done.append(run_check(name, str(subject.file), lambda: check(subject)))  # noqa: B023
+        if name == "opening":
+            closed = done[-1].obstacle or next((one.what for one in done[-1].findings), None)
+    return done
 
 
 def run_check(name: str, subject: str, check: Callable[[], Iterable[Finding]]) -> Checked:
