@@ -31,7 +31,7 @@ def kubectl(kubeconfig: Path) -> Kubectl:
 
 def test_restart_and_status(cluster: Cluster, kubectl: Kubectl) -> None:
     cluster.create(DEPLOYMENTS, "default", deployment("web", replicas=2))
-    kubectl("rollout", "status", "deploy/web", "--timeout=30s")
+    assert kubectl("rollout", "status", "deploy/web", "--timeout=30s").returncode == 0
     before = {each["metadata"]["uid"] for each in cluster.pods("default")}
 
     assert kubectl("rollout", "restart", "deploy/web").stdout == "deployment.apps/web restarted\n"
@@ -62,7 +62,7 @@ def test_get_scale_logs_delete(cluster: Cluster, kubectl: Kubectl) -> None:
     assert kubectl("logs", "db-0", "--tail=1").stdout == "second line\n"
 
     assert kubectl("scale", "sts/db", "--replicas=0").returncode == 0
-    assert kubectl("wait", "--for=delete", "pod/db-0", "--timeout=30s").returncode == 0
+    cluster.wait(lambda: cluster.pods("default") == [])
     assert kubectl("delete", "sts", "db").stdout == 'statefulset.apps "db" deleted\n'
     assert kubectl("get", "sts", "-o", "name").stdout == ""
     missing = kubectl("get", "sts", "db")

@@ -8,9 +8,16 @@ from tests.kubernetes.fake.moments import new_uid, stamp
 from tests.kubernetes.fake.pod_defaults import admit_pod, fill_pod_spec, fill_template
 from tests.kubernetes.fake.resources import Json
 
+# Values that say no more than their absence are left out of answers.
+_LEFT_OUT = {"paused": False, "minReadySeconds": 0}
+
 
 def fill(kind: str, body: Json) -> None:
     """Defaults that hold for created and changed objects alike."""
+    spec = body.get("spec") or {}
+    for key, nothing in _LEFT_OUT.items():
+        if key in spec and spec[key] == nothing:
+            del spec[key]
     if kind in _FILL:
         _FILL[kind](body)
 

@@ -11,7 +11,7 @@ from tests.kubernetes.fake.kubelet.processes import localized, localized_words
 from tests.kubernetes.fake.kubelet.scripts import script_for
 from tests.kubernetes.fake.logs import Output, Wanted
 from tests.kubernetes.fake.objects import Call, delete_options
-from tests.kubernetes.fake.refusals import bad_request, budget_exceeded
+from tests.kubernetes.fake.refusals import bad_request, budget_exceeded, budget_unknown
 from tests.kubernetes.fake.resources import BUDGETS, PODS, Json
 from tests.kubernetes.fake.routing import Target
 from tests.kubernetes.fake.selectors import object_matches
@@ -165,6 +165,8 @@ def evict(store: Store, call: Call) -> Json:
     for budget in store.all(BUDGETS, target.namespace):
         if object_matches(budget["spec"].get("selector"), pod["metadata"].get("labels") or {}):
             status = budget["status"]
+            if status.get("observedGeneration") != budget["metadata"]["generation"]:
+                raise budget_unknown(budget["metadata"]["name"])
             if status["disruptionsAllowed"] < 1:
                 name = budget["metadata"]["name"]
                 raise budget_exceeded(name, status["desiredHealthy"], status["currentHealthy"])

@@ -167,6 +167,14 @@ def too_large_version(given: int, current: int) -> Refused:
 
 def budget_exceeded(budget: str, needs: int, healthy: int) -> Refused:
     said = f"The disruption budget {budget} needs {needs} healthy pods and has {healthy} currently"
+    return _not_evicted(said)
+
+
+def budget_unknown(budget: str) -> Refused:
+    return _not_evicted(f"The disruption budget {budget} is still being processed by the server.")
+
+
+def _not_evicted(said: str) -> Refused:
     message = "Cannot evict pod as it would violate the pod's disruption budget."
     cause = {"reason": "DisruptionBudget", "message": said}
     return Refused(429, "TooManyRequests", message, {"causes": [cause]})
