@@ -28,6 +28,7 @@ _REGISTERED = {
     "stamp": ("stamp",),
     "rehearse": ("rehearse",),
     "rollback": ("rollback",),
+    "deploy": ("deploy",),
     "backup": ("backup",),
     "listing": ("heads", "branches", "history", "show"),
     "current": ("current",),

@@ -8,6 +8,7 @@ import typer
 
 from orchctl.cli.files import of_all
 from orchctl.cli.invocation import Invocation, Json, Yes, begin, listener
+from orchctl.errors import UsageError
 from orchctl.output import path_text, seconds_text
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ def rollback(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be put back; write nothing.")
     ] = False,
+    image: Annotated[
+        bool,
+        typer.Option("--image", help="Undo the last deploy: the image and the database together."),
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="TARGET", help="With --image: whose; else the one in the settings."),
+    ] = None,
     yes: Yes = False,
     lock_timeout: Annotated[
         str | None, typer.Option(help="How long to wait for whoever holds the database.")
@@ -43,6 +52,14 @@ def rollback(
 ) -> None:
     """Undo the last upgrade: its snapshot back in place, after a snapshot of the present."""
     invocation = begin(context, as_json, lock_timeout=lock_timeout)
+    if target and not image:
+        raise UsageError("--target goes with --image", hint="orchctl rollback --image")
+    if image:
+        if to or downgrade:
+            raise UsageError("--image goes to where the deploy began: neither --to nor --downgrade")
+        from orchctl.cli.deploy import take_back_last
+
+        return take_back_last(invocation, target, dry_run=dry_run, accept=accept_data_loss)
     from orchctl.upgrade.target import find_databases_or_named
 
     settings, output = invocation.settings, invocation.output

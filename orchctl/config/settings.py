@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from orchctl.config.deploy import DeploySettings, read_deploy
 from orchctl.config.project import AlembicProject, read_project
 from orchctl.config.values import CONVERTERS
 from orchctl.config.verify import VerifySettings, read_verify
@@ -66,6 +67,7 @@ class Settings:
         x_arguments: What `-x KEY=VALUE` handed to env.py.
         verify: What `verify-chain` looks for.
         workload: What uses the database, and how to tell that it is well.
+        deploy: What surrounds a deploy.
         origins: Name of a setting to where its value came from.
     """
 
@@ -85,6 +87,7 @@ class Settings:
     x_arguments: tuple[str, ...]
     verify: VerifySettings
     workload: WorkloadSettings
+    deploy: DeploySettings
     origins: Mapping[str, Origin]
 
     def require_project(self) -> AlembicProject:
@@ -184,6 +187,9 @@ def load(
         if file and "verify" in file_values
         else VerifySettings(),
         workload=read_workload(file_values.get("workload"), file, environment),
+        deploy=read_deploy(file_values["deploy"], file)
+        if file and "deploy" in file_values
+        else DeploySettings(),
         origins=origins,
     )
 
@@ -288,7 +294,7 @@ def _table(path: Path) -> dict[str, Any] | None:
         content = content.get("tool", {}).get("orchctl")
         if content is None:
             return None
-    known = [*(key.name for key in KEYS), "verify", "workload"]
+    known = [*(key.name for key in KEYS), "verify", "workload", "deploy"]
     for name in content:
         if name not in known:
             raise ConfigurationError(

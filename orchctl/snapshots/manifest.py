@@ -14,7 +14,9 @@ from orchctl.snapshots.durable import directory_locked, write_durably
 
 FORMAT = 1
 Status = Literal["partial", "complete", "verified", "damaged"]
-Reason = Literal["pre-upgrade", "pre-downgrade", "pre-rollback", "manual", "scheduled"]
+Reason = Literal[
+    "pre-upgrade", "pre-downgrade", "pre-rollback", "pre-deploy", "manual", "scheduled"
+]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 _STATUSES: tuple[Status, ...] = get_args(Status)
 

@@ -55,7 +55,7 @@ class Entry:
     """One run.
 
     Attributes:
-        event: upgrade, downgrade, rollback, restore or stamp; unsafe or closed for a mark.
+        event: upgrade, downgrade, rollback, restore, stamp or deploy; unsafe or closed for a mark.
         database: The database file.
         before: Its heads before the run.
         after: Its heads after it.
@@ -71,6 +71,7 @@ class Entry:
         seconds: How long it took.
         version_table: Alembic's table in this run; None in entries of old.
         run: What the entries of one run over several files have in common.
+        image: Of a deploy, the id of the image that was to be put into service.
         at: When it ended, UTC, ISO 8601.
     """
 
@@ -89,6 +90,7 @@ class Entry:
     seconds: float = 0.0
     version_table: str | None = None
     run: str | None = None
+    image: str | None = None
     at: str = ""
 
 

@@ -1,0 +1,1 @@
+"""A new image and its revisions put into service together, or put back together."""

@@ -1,0 +1,129 @@
+"""A deploy undone: database and image together back to where they were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchctl.deploy import containers, record
+from orchctl.deploy.database import put_database_back, write_journal
+from orchctl.errors import (
+    Interrupted,
+    OrchctlError,
+    Refused,
+    RestoreFailed,
+    UpgradeRestored,
+    WorkloadFailed,
+)
+
+if TYPE_CHECKING:
+    from orchctl.deploy.means import Means
+    from orchctl.deploy.record import Deployment
+
+_AWAY = ("engine-away", "engine-permission")
+
+
+def undo(means: Means, deployment: Deployment) -> str:
+    """Undo what a deploy has done so far, from its record; can be done again after a kill.
+
+    Args:
+        means: What it works with.
+        deployment: As its record says; not yet `healthy`.
+
+    Returns:
+        What is where now, one sentence.
+
+    Raises:
+        WorkloadFailed: The engine went away, or a container can't be put back.
+        LockHeld, Refused, RestoreFailed: The snapshot can't be put back.
+    """
+    containers.stop_all(means, deployment)
+    aside = put_database_back(means.settings, means.listener, deployment)
+    trouble = containers.bring_back(means, deployment)
+    ended = replace(deployment, ended=datetime.now(UTC).isoformat(timespec="seconds"))
+    write_journal(means.settings, ended)
+    record.end(ended, went_through=False)
+    held = next(one for one in deployment.containers if one.replaced)
+    now = f"{held.name} is back with the image it had ({held.image}), {_told(deployment)}"
+    if aside is not None:
+        now += f"; what was in the database until then is snapshot {aside}"
+    return f"{now}. But it is not well: {trouble}" if trouble else now
+
+
+def undo_after(error: OrchctlError, means: Means, deployment: Deployment) -> OrchctlError:
+    """Undo a deploy that failed; the error that says so, with what is where now.
+
+    Args:
+        error: What went wrong.
+        means: What the deploy works with.
+        deployment: As it was begun; how far it came is read from its record.
+    """
+    found = record.read_records(Path(deployment.database)).running
+    if found is None:
+        return error
+    failed_at = found.stage
+    failure = {"exit": int(error.exit_code), "code": error.code, "message": error.message}
+    means.listener.warning(f"{error.message}; undoing the deploy")
+    try:
+        found = record.advance(found, "undoing", failure=failure)
+        now = undo(means, found)
+    except (OrchctlError, OSError, KeyboardInterrupt) as second:
+        return half_way(error, second)
+    if hook := _after_hook(means, found):
+        now += f". {hook}"
+    return _explained(error, failed_at, now)
+
+
+def half_way(error: OrchctlError, second: BaseException) -> OrchctlError:
+    """The error of a deploy that failed, and that could not be undone either."""
+    told = getattr(second, "message", None) or str(second) or type(second).__name__
+    details = {**error.details, "cause": error.code, "second": getattr(second, "code", "")}
+    kind = WorkloadFailed if getattr(second, "code", "") in _AWAY else RestoreFailed
+    return kind(
+        f"{error.message}; and the deploy could not be undone: {told}",
+        code="deploy-half-way",
+        state="The deploy is not over; its snapshot is whole, what it has done is on record",
+        hint="Mend that, then orchctl deploy --abort undoes the rest",
+        details=details,
+    )
+
+
+def _explained(error: OrchctlError, failed_at: str, now: str) -> OrchctlError:
+    details = {**error.details, "cause": error.code, "stage": failed_at}
+    if isinstance(error, (Interrupted, RestoreFailed)) or error.code == "hook-failed":
+        error.state = now
+        return error
+    if failed_at == "starting":
+        # What was said of the old container is of a moment that is over.
+        of_the_new = (error.state or "").rpartition("The new one: ")[2]
+        return WorkloadFailed(
+            f"The new image did not come up, and the deploy was undone: {error.message}",
+            code="deploy-put-back",
+            state=f"{now}. The new one: {of_the_new}" if of_the_new else now,
+            hint=error.hint,
+            details=details,
+        )
+    if failed_at == "upgrading":
+        return UpgradeRestored(
+            f"The upgrade failed, and the deploy was undone: {error.message}",
+            code="deploy-upgrade-failed",
+            state=now,
+            hint=error.hint,
+            details=details,
+        )
+    error.state = now
+    return error
+
+
+def _after_hook(means: Means, deployment: Deployment) -> str:
+    try:
+        means.run_hook("post-undo", deployment)
+    except (WorkloadFailed, Refused) as error:
+        return error.message
+    return ""
+
+
+def _told(deployment: Deployment) -> str:
+    return f"the database at {','.join(deployment.before) or 'base'}"
