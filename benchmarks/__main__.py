@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import gateway, large, page, snapshot, startup, upgrade, verify_chain
+from benchmarks import docker, gateway, large, page, snapshot, startup, upgrade, verify_chain
 from benchmarks.figures import Options, Report
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "snapshot": snapshot.run,
     "large": large.run,
     "verify": verify_chain.run,
+    "docker": docker.run,
     "gateway": gateway.run,
 }
 
