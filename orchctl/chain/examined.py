@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from orchctl.chain.findings import Finding
 from orchctl.chain.ignores import Ignore, ignores_of
 from orchctl.chain.lint.file_lint import FileLint, Link, Rebuild, Renaming, Unlink
+from orchctl.chain.moulds import moulded
 from orchctl.chain.parse import parse_source
 from orchctl.chain.problem import Problem
 from orchctl.chain.revision_file import HeaderLine, RevisionFile
@@ -50,13 +51,16 @@ def examine_file(path: Path, data: bytes, *, lint: bool) -> Examined:
         lint: Whether its functions' code is looked at too.
     """
     source = decode(data)
-    compiles = source.fault is None and surely_compiles(source.text)
+    sound = source.fault is None
+    # Lint asks for the places where there is an `except`, and such a tree has none.
+    tree = moulded(source.text) if lint and sound and b"except" not in data else None
+    compiles = tree is not None or (sound and surely_compiles(source.text))
     one = Examined(parse_source(path, source, compiles=compiles))
     shown = None
     if lint and data and not one.refused:
         from orchctl.chain.lint.lint_file import lint_file
 
-        shown = lint_file(path, source.text, one.file.revision)
+        shown = lint_file(path, source.text, one.file.revision, tree)
     return Examined(one.file, shown, ignores_of(source.text) if b"orchctl" in data else ())
 
 

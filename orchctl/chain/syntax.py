@@ -23,16 +23,17 @@ REFUSALS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 _DOUBTFUL = ("global", "nonlocal", "async", "\\", "'''", "\t", "\r", "\f", "\0")
 _FUTURE = re.compile(r"\s*from __future__ import annotations\n")
 # Expressions begin with what is rare, where they can: Python looks for that ten times faster.
+_LICENSE = re.compile(r"\A(?:#[^\n\r\0]*\n|\n)+")
 _COMMENT_LINE = re.compile(r"\n *#[^\n]*(?=\n)")
-_DOCSTRING = re.compile(r"^    \"\"\"[^\"\n]*\"\"\"$", re.MULTILINE)
+_DOCSTRING = re.compile(r"^    \"\"\"([^\"\n]*)\"\"\"$", re.MULTILINE)
 _LITERAL = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 # In place of a literal. The space keeps two of them apart.
 _EMPTY = "'' "
 _PREFIXED = re.compile(r"''(?<=\w'')")
-_OUTER = re.compile(r"\n(?=[^\s)\]}])")
-_INNER = re.compile(r"\n    (?=[^\s)\]}])")
-_ARGUMENT = re.compile(r"\n        (?=[^\s)\]}])")
-_CALL = re.compile(r"\w+\.[\w.]+\(")
+OUTER = re.compile(r"\n(?=[^\s)\]}])")
+INNER = re.compile(r"\n    (?=[^\s)\]}])")
+ARGUMENT = re.compile(r"\n        (?=[^\s)\]}])")
+CALL = re.compile(r"\w+\.[\w.]+\(")
 _MOST_SHAPES = 5000
 # What Python has taken: whole code; statements in a function; lines that are arguments.
 _shapes: set[str] = set()
@@ -71,13 +72,13 @@ def surely_compiles(text: str) -> bool:
     shape = _shape(text)
     if shape is None:
         return False
-    for statement in _OUTER.split(shape):
+    for statement in OUTER.split(shape):
         if not statement.startswith("def "):
-            if not _takes(statement):
+            if not takes(statement):
                 return False
             continue
-        head, *body = _INNER.split(statement)
-        if not body or not _takes(f"{head}\n    0"):
+        head, *body = INNER.split(statement)
+        if not body or not takes(f"{head}\n    0"):
             return False
         for inner in body:
             if not _takes_inner(inner.rstrip()):
@@ -91,7 +92,7 @@ def _takes_inner(statement: str) -> bool:
         return True
     if "\n        " in statement and _takes_lines(statement):
         return True
-    if not _takes(f"def f():\n    {statement}"):
+    if not takes(f"def f():\n    {statement}"):
         return False
     _keep(_statements, statement)
     return True
@@ -99,9 +100,9 @@ def _takes_inner(statement: str) -> bool:
 
 def _takes_lines(statement: str) -> bool:
     """Whether it is a call with a line for each argument, and Python takes each by itself."""
-    head, *arguments = _ARGUMENT.split(statement)
+    head, *arguments = ARGUMENT.split(statement)
     # In a call, unlike in a list, `yield` needs brackets of its own.
-    if not arguments or not _CALL.fullmatch(head) or "yield" in statement:
+    if not arguments or not CALL.fullmatch(head) or "yield" in statement:
         return False
     last = arguments[-1].removesuffix("\n    )")
     if last == arguments[-1]:
@@ -110,7 +111,7 @@ def _takes_lines(statement: str) -> bool:
     for line in arguments:
         if line not in _arguments and not _is_argument(line):
             return False
-    return _takes(f"def f():\n    {head})")
+    return takes(f"def f():\n    {head})")
 
 
 def _is_argument(line: str) -> bool:
@@ -118,13 +119,14 @@ def _is_argument(line: str) -> bool:
     if not line.endswith(",") or "#" in line:
         return False
     # Within brackets of both kinds: so it closes none that it has not opened.
-    if not _takes(f"[{line}]", "eval") or not _takes(f"({line})", "eval"):
+    if not takes(f"[{line}]", "eval") or not takes(f"({line})", "eval"):
         return False
     _keep(_arguments, line)
     return True
 
 
-def _takes(code: str, mode: Literal["exec", "eval"] = "exec") -> bool:
+def takes(code: str, mode: Literal["exec", "eval"] = "exec") -> bool:
+    """Whether Python compiles a piece of code, asked of it once."""
     if code in _shapes:
         return True
     try:
@@ -142,25 +144,38 @@ def _keep(known: set[str], text: str) -> None:
 
 
 def _shape(text: str) -> str | None:
-    """A text without its docstrings and comment lines, literals empty; None where in doubt."""
-    body = text
-    if text.startswith('"""'):
-        end = text.find('"""', 3)
-        if end < 0 or "\\" in text[:end] or "\0" in text[:end]:
+    """A text without its docstring and comment lines, literals empty; None where in doubt."""
+    body = without_comments(text)
+    if body is None:
+        return None
+    shape = _LITERAL.sub(_EMPTY, body)
+    return None if _PREFIXED.search(shape) else shape
+
+
+def without_comments(text: str) -> str | None:
+    """A text without what its docstring says and comment lines, all literals in simple quotes.
+
+    Returns:
+        It, in which no literal has an escape or goes over a line's end; None where in doubt.
+    """
+    docstring, body = "", text
+    if text.startswith("#"):
+        body = _LICENSE.sub("", text, count=1)
+    if body.startswith('"""'):
+        end = body.find('"""', 3)
+        docstring, body = body[3:end], body[end + 3 :]
+        if end < 0 or "\\" in docstring or "\0" in docstring or not body.startswith("\n"):
             return None
-        body = text[end + 3 :]
-        if not body.startswith("\n"):
-            return None
+        docstring = '""'
     for word in _DOUBTFUL:
         if word in body:
             return None
     if "#" in body:
         body = _COMMENT_LINE.sub("", body)
     if '"""' in body:
-        body = _DOCSTRING.sub("    ''", body)
+        body = _DOCSTRING.sub(r'    "\1"', body)
         if '"""' in body:
             return None
     if "__future__" in body and not (body.count("__future__") == 1 and _FUTURE.match(body)):
         return None
-    shape = _LITERAL.sub(_EMPTY, body)
-    return None if _PREFIXED.search(shape) else shape
+    return docstring + body

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchctl.chain.findings import Finding
 from orchctl.chain.lint.lint_file import lint_file
 from orchctl.chain.lint.rules import across
+from orchctl.chain.moulds import moulded
 
 HEAD = """\
 from alembic import op
@@ -30,6 +31,9 @@ def linted(text: str, rule: str | None = None) -> list[Finding]:
     ast.parse(text)
     path = Path("002_more.py")
     lint = lint_file(path, text, "002")
+    # Put together from what was parsed before, it shows the same: at first, and once it is known.
+    for _ in range(2):
+        assert lint_file(path, text, "002", moulded(text)) == lint
     found = [*lint.findings, *across({path: lint}, ["002"])]
     return [one for one in found if rule in (None, one.rule)]
 

@@ -31,6 +31,7 @@ from orchctl.chain.lint.things import (
     Thing,
     truth,
 )
+from orchctl.chain.moulds import Line, Unfamiliar
 
 
 def _constant(_reader: Reader, node: ast.Constant) -> Thing:
@@ -239,6 +240,32 @@ def _inner(reader: Reader, node: ast.Await | ast.Starred | ast.YieldFrom) -> Thi
     return reader.evaluate(node.value)
 
 
+def _line(reader: Reader, line: Line) -> Thing:
+    """An argument that stands in many files: worked out once, while its names mean the same."""
+    tree = line.tree
+    if tree is None:
+        for name, meaning in line.meanings:
+            if reader.look_up(name) != meaning:
+                raise Unfamiliar(name)
+        return line.thing
+    first = len(reader.acts)
+    thing = call(reader, tree)
+    if line.names is not None and len(reader.acts) == first:
+        meanings = [(name, reader.look_up(name)) for name in (*line.names, *line.labels)]
+        if all(_is_steady(meaning, name in line.labels) for name, meaning in meanings):
+            line.keep(thing, meanings)
+    return thing
+
+
+def _is_steady(meaning: Thing, label: bool) -> bool:
+    """Whether what is called there is SQLAlchemy's, or `op.f`: it does nothing to the reader."""
+    if type(meaning) is not Dotted:
+        return False
+    return meaning.name.partition(".")[0] == "sqlalchemy" or (
+        label and meaning.name == "alembic.op"
+    )
+
+
 EXPRESSIONS: dict[type[ast.expr], Expression] = {
     ast.Constant: _constant,
     ast.Name: _name,
@@ -263,4 +290,5 @@ EXPRESSIONS: dict[type[ast.expr], Expression] = {
     ast.Await: _inner,
     ast.Starred: _inner,
     ast.YieldFrom: _inner,
+    Line: _line,
 }

@@ -8,30 +8,53 @@ from pathlib import Path
 
 from orchctl.chain.lint.constraints import given_names, pending_names
 from orchctl.chain.lint.expressions import EXPRESSIONS
-from orchctl.chain.lint.file_lint import FileLint
+from orchctl.chain.lint.file_lint import FileLint, Rebuild
 from orchctl.chain.lint.reader import Reader
 from orchctl.chain.lint.rebuilds import steps_of
 from orchctl.chain.lint.rules import LINT_RULES
 from orchctl.chain.lint.statements import STATEMENTS
 from orchctl.chain.lint.subject import Script, Subject
 from orchctl.chain.lint.things import Local
+from orchctl.chain.moulds import Unfamiliar
 
 
-def lint_file(path: Path, text: str, revision: str | None) -> FileLint:
+def lint_file(
+    path: Path, text: str, revision: str | None, moulded: ast.Module | None = None
+) -> FileLint:
     """Hold one file against the lint rules.
 
     Args:
         path: The file; only named.
         text: Its text, which Python can compile.
         revision: Its id.
+        moulded: Its syntax without the places, where that was to be had (`chain/moulds.py`).
 
     Returns:
         What it shows; nothing for code nested so deeply that Python cannot follow it either.
     """
+    # What a handler does is told by where it stands.
+    if moulded is not None and "except" not in text:
+        lint = _placeless(path, text, revision, moulded)
+        if lint is not None:
+            return lint
     try:
-        subject = _read(path, text, revision)
+        tree = ast.parse(text)
+        return _shown(_read(path, text, revision, tree, tree))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return FileLint(revision=revision)
+
+
+def _placeless(path: Path, text: str, revision: str | None, moulded: ast.Module) -> FileLint | None:
+    """What a file shows, unless there is a place in it: few files have anything to show."""
+    try:
+        lint = _shown(_read(path, text, revision, moulded, None))
+    except (Unfamiliar, SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    placed = lint.findings or lint.unnamed or any(type(one) is Rebuild for one in lint.steps)
+    return None if placed else lint
+
+
+def _shown(subject: Subject) -> FileLint:
     kinds = {act.kind for script in subject.scripts for act in script.acts}
     found = {
         (one.rule, one.line, one.column, one.message): one
@@ -41,15 +64,20 @@ def lint_file(path: Path, text: str, revision: str | None) -> FileLint:
     }
     return FileLint(
         tuple(found.values()),
-        revision,
+        subject.revision,
         steps_of(subject),
         given_names(subject),
         tuple(pending_names(subject)),
     )
 
 
-def _read(path: Path, text: str, revision: str | None) -> Subject:
-    tree = ast.parse(text)
+def _read(
+    path: Path,
+    text: str,
+    revision: str | None,
+    tree: ast.Module,
+    parsed: ast.Module | None,
+) -> Subject:
     reader = Reader(STATEMENTS, EXPRESSIONS)
     reader.run(tree.body)
     upgrade, downgrade = (_script(reader, name) for name in ("upgrade", "downgrade"))
@@ -57,7 +85,7 @@ def _read(path: Path, text: str, revision: str | None) -> Subject:
         path,
         text,
         revision,
-        tree,
+        parsed,
         reader.module,
         reader.imports,
         reader.offline,

@@ -49,7 +49,7 @@ class Subject:
         path: Where it is.
         text: What is in it.
         revision: Its id.
-        tree: Its syntax.
+        parsed: Its syntax, where it was parsed; for `tree`.
         names: What its module's names stand for.
         imports: What it imports.
         offline: Whether it asks if it is in offline mode.
@@ -60,12 +60,17 @@ class Subject:
     path: Path
     text: str
     revision: str | None
-    tree: ast.Module
+    parsed: ast.Module | None
     names: Mapping[str, Thing]
     imports: Sequence[Imported]
     offline: bool
     upgrade: Script
     downgrade: Script
+
+    @property
+    def tree(self) -> ast.Module:
+        """Its syntax."""
+        return self.parsed or ast.parse(self.text)
 
     @property
     def scripts(self) -> tuple[Script, Script]:

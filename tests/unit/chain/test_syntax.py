@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import warnings
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from orchctl.chain.moulds import moulded
 from orchctl.chain.syntax import refusal, surely_compiles
+from tests.support.unplaced import unplaced
 
 STOCK = '''"""add users
 
@@ -180,6 +183,10 @@ def quiet() -> object:
 def check(text: str) -> bool:
     sure = surely_compiles(text)
     assert not (sure and refusal(text, "x.py"))
+    tree = moulded(text)
+    if tree is not None:
+        assert refusal(text, "x.py") is None
+        assert unplaced(tree) == unplaced(ast.parse(text))
     return sure
 
 
