@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from orchctl.workloads.docker.engine import Engine
     from orchctl.workloads.docker.listening import Check
     from orchctl.workloads.docker.restart import Restarted, Waiting
+    from orchctl.workloads.docker.set_aside import Unfinished
     from orchctl.workloads.facts import ContainerFacts
     from orchctl.workloads.target import Target
 
@@ -148,8 +149,7 @@ def _found(
     """The containers, after bringing to an end what an earlier run was killed in."""
     from orchctl.errors import WorkloadFailed
     from orchctl.workloads.docker.find import find
-    from orchctl.workloads.docker.recreate import unfinished
-    from orchctl.workloads.docker.resumption import bring_to_an_end
+    from orchctl.workloads.docker.set_aside import unfinished
     from orchctl.workloads.target import NamedContainer
 
     try:
@@ -158,12 +158,20 @@ def _found(
         left = unfinished(engine, target.name) if isinstance(target, NamedContainer) else None
         if error.code != "no-such-container" or left is None:
             raise
-        output.step(bring_to_an_end(engine, left, waiting))
-        return find(engine, target)
+        return _brought_to_an_end(engine, target, [left], waiting, output)
     begun = [left for facts in found if (left := unfinished(engine, facts.name))]
+    return _brought_to_an_end(engine, target, begun, waiting, output) if begun else found
+
+
+def _brought_to_an_end(
+    engine: Engine, target: Target, begun: list[Unfinished], waiting: Waiting, output: Output
+) -> tuple[ContainerFacts, ...]:
+    from orchctl.workloads.docker.find import find
+    from orchctl.workloads.docker.resumption import bring_to_an_end
+
     for left in begun:
         output.step(bring_to_an_end(engine, left, waiting))
-    return find(engine, target) if begun else found
+    return find(engine, target)
 
 
 def status(context: typer.Context, target: TargetArgument = None, as_json: Json = False) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchctl.errors import OrchctlError, WorkloadFailed
 from orchctl.workloads.docker.find import look
-from orchctl.workloads.docker.recreate import put_back, recreate, unfinished
+from orchctl.workloads.docker.recreate import recreate
 from orchctl.workloads.docker.restart import hold, let_go, start, stop
+from orchctl.workloads.docker.set_aside import put_back, unfinished
 from orchctl.workloads.docker.waiting import wait_until_healthy
 
 if TYPE_CHECKING:

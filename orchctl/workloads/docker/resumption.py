@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchctl.errors import Refused, TimedOut, WorkloadFailed
-from orchctl.workloads.docker.recreate import Unfinished, finish, is_replacement, put_back
+from orchctl.workloads.docker.set_aside import Unfinished, finish, is_replacement, put_back
 from orchctl.workloads.docker.waiting import wait_until_healthy
 
 if TYPE_CHECKING:

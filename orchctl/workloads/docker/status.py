@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchctl.errors import WorkloadFailed
 from orchctl.workloads.docker.database import HeldDatabase, find_database
 from orchctl.workloads.docker.find import find
-from orchctl.workloads.docker.recreate import Unfinished, unfinished
+from orchctl.workloads.docker.set_aside import Unfinished, unfinished
 from orchctl.workloads.docker.writers import writers_of
 
 if TYPE_CHECKING:
