@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import socket
 import sqlite3
 import subprocess
@@ -15,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,6 @@ class Deployed:
     name: str
     port: int
     data: Path
-    more: list[str] = field(default_factory=list)
 
     @property
     def database(self) -> Path:
@@ -120,6 +118,20 @@ class Deployed:
             return ""
         finally:
             connection.close()
+
+    def write(self, text: str) -> None:
+        """Have the service write a note, which it says it has kept."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("POST", "/", text)
+            assert connection.getresponse().status == 201
+        finally:
+            connection.close()
+
+    def containers(self) -> list[str]:
+        """What is there under its name, or under one that begins like it."""
+        names = docker("ps", "--all", "--format", "{{.Names}}").splitlines()
+        return sorted(name for name in names if name.startswith(self.name))
 
     def facts(self, name: str | None = None) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(docker("inspect", name or self.name))[0]
@@ -159,7 +171,7 @@ def deployed(folder: Path, image: str) -> Iterator[Deployed]:
         yield one
     finally:
         for name in docker("ps", "--all", "--format", "{{.Names}}").splitlines():
-            if name.startswith(one.name) or name in one.more:
+            if name.startswith(one.name):
                 docker("rm", "--force", "--volumes", name)
 
 
@@ -201,50 +213,101 @@ class Writer:
                 connection.close()
 
 
-def killed_at(
-    one: Deployed, call: int, *words: str, log: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Deploy, and be killed with SIGKILL before the n-th thing that changes anything outside.
+@dataclass(frozen=True)
+class Ended:
+    """How an orchctl ended: its exit code (-9 when killed), its stderr, the calls it made."""
 
-    That is every write of the record, and every call that changes a container or an image.
+    code: int
+    stderr: str
+    calls: tuple[str, ...]
+
+
+class Forks:
+    """Runs orchctl in forks of one process, so that its libraries are imported but once.
+
+    Each can be killed with SIGKILL before the n-th thing that changes anything outside: a write of
+    the record or of the journal, a snapshot, an upgrade, a restore, a call to the engine that
+    changes a container.
     """
-    given = ["deploy", f"docker:{one.name}", "--health", one.url, "--grace", "5s", *words]
-    return subprocess.run(
-        [sys.executable, "-c", _KILLED, str(call), str(log or os.devnull), *given],
-        cwd=one.project.folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+
+    def __init__(self, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _FORKS],
+            cwd=folder,
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, killed_before: int = 0) -> Ended:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([killed_before, list(words)]) + "\n")
+        self._process.stdin.flush()
+        code, stderr, calls = json.loads(self._process.stdout.readline())
+        return Ended(code, stderr, tuple(calls))
+
+    def close(self) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._process.stdout.close()
 
 
-_KILLED = """
-import os, signal, sys
+_FORKS = """
+import json, os, signal, sys, tempfile
+import alembic.command, docker, docker.api.client, sqlalchemy.dialects.sqlite
 from orchctl.cli import boundary
-from orchctl.deploy import database, record, run
+from orchctl.deploy import database, record, run, undo
 from orchctl.workloads.docker.engine import Engine
 
-due, log, reached = int(sys.argv[1]), open(sys.argv[2], "a"), 0
+def be_orchctl(due, words, log):
+    calls = 0
 
-def counted(owner, name):
-    real = getattr(owner, name)
-    def first(*words, **keywords):
-        global reached
-        reached += 1
-        print(name, file=log, flush=True)
-        if reached == due:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*words, **keywords)
-    setattr(owner, name, first)
+    def counted(owner, name):
+        real = getattr(owner, name)
 
-for name in ("create", "start", "stop", "rename", "remove", "set_restart_policy"):
-    counted(Engine, name)
-counted(record, "_write")
-counted(run, "take_snapshot")
-counted(run, "upgrade_here")
-counted(run, "write_journal")
-sys.exit(boundary.run(sys.argv[3:]))
+        def first(*words, **keywords):
+            nonlocal calls
+            calls += 1
+            os.write(log, f"{name}\\n".encode())
+            if calls == due:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*words, **keywords)
+
+        setattr(owner, name, first)
+
+    for name in ("create", "start", "stop", "rename", "remove", "set_restart_policy"):
+        counted(Engine, name)
+    counted(record, "_write")
+    counted(run, "take_snapshot")
+    counted(run, "upgrade_here")
+    counted(run, "write_journal")
+    counted(undo, "put_database_back")
+    counted(undo, "write_journal")
+    return boundary.run(words)
+
+for line in sys.stdin:
+    due, words = json.loads(line)
+    with tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as log:
+        child = os.fork()
+        if not child:
+            os.dup2(err.fileno(), 2)
+            os.dup2(err.fileno(), 1)
+            code = 99
+            try:
+                code = int(be_orchctl(due, words, log.fileno()))
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        err.seek(0)
+        log.seek(0)
+        told = [os.waitstatus_to_exitcode(status), err.read().decode(), log.read().decode().split()]
+    print(json.dumps(told), flush=True)
 """
 
 
