@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.fake.cluster import Cluster
+from tests.support.kubernetes_commands import Commands
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,9 @@ def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
 def kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
     """The admin's, in namespace default."""
     return cluster.kubeconfig(tmp_path / "kubeconfig")
+
+
+@pytest.fixture
+def k8s(kubeconfig: Path, tmp_path: Path) -> Commands:
+    """`orchctl k8s`, as the admin."""
+    return Commands(tmp_path / "project", kubeconfig)

@@ -26,6 +26,7 @@ import sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
 import orchctl.__main__, orchctl.cli, orchctl.snapshots.restore
 import orchctl.upgrade.execute, orchctl.upgrade.rehearsal
 import gc, orchctl.upgrade.at_head, orchctl.upgrade.rollback, orchctl.upgrade.status
+exec(sys.argv[1])
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # even where our parent ignores it
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -142,6 +143,7 @@ def start(
     dies_at: int | None = None,
     prelude: str = "",
     preload: str = "",
+    imports: str = "",
 ) -> Run:
     """Start orchctl in the project's folder, and go on.
 
@@ -154,8 +156,9 @@ def start(
         dies_at: kill -9 at the boundary with this number, counted from 0.
         prelude: Python to execute in the process before orchctl's own.
         preload: Libraries for LD_PRELOAD.
+        imports: Python to execute once, in the process that all of these are forked from.
     """
-    server = _server(preload)
+    server = _server(preload, imports)
     folder = Path(server.folder.name, str(next(_numbers)))
     folder.mkdir()
     for name in ("stdout", "stderr"):
@@ -181,10 +184,10 @@ def orchctl(
 
 
 class _Server:
-    def __init__(self, preload: str) -> None:
+    def __init__(self, preload: str, imports: str) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="orchctl-preloaded-")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVER],
+            [sys.executable, "-c", _SERVER, imports],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -205,5 +208,5 @@ class _Server:
 
 
 @cache
-def _server(preload: str) -> _Server:
-    return _Server(preload)
+def _server(preload: str, imports: str) -> _Server:
+    return _Server(preload, imports)

@@ -63,7 +63,8 @@ async def _following(
     bookmarks = query.get("allowWatchBookmarks") in {"true", "1"}
     while (left := deadline - time.monotonic()) > 0:
         try:
-            change = await asyncio.wait_for(queue.get(), min(left, BOOKMARK_EVERY))
+            async with asyncio.timeout(min(left, BOOKMARK_EVERY)):
+                change = await queue.get()
         except TimeoutError:
             if bookmarks:
                 yield _bookmark(target, store.version)

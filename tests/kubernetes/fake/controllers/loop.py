@@ -37,7 +37,9 @@ class Controller:
         again: float | None = None
         while True:
             try:
-                await asyncio.wait_for(woken.wait(), again)
+                # Not wait_for: before Python 3.12 it can lose a cancellation.
+                async with asyncio.timeout(again):
+                    await woken.wait()
             except TimeoutError:
                 pass
             else:

@@ -201,7 +201,8 @@ class ContainerRun:
             self.pod.publish()
             wait = self.script.backoff * 2 ** min(facts.restarts - 1, 5)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._stop.wait()
         else:
             facts.last = facts.state
         facts.restarts += 1
