@@ -35,9 +35,10 @@ def images(boxes: Boxes) -> Any:
 
 
 def aliases(container: dict[str, Any], network: str) -> list[str]:
-    """Those that somebody chose: engines may add the short id."""
+    """Those that somebody chose: engines add the short id and the host name, some at each start."""
     settings = container["NetworkSettings"]["Networks"][network]
-    return [one for one in settings["Aliases"] if one != container["Id"][:12]]
+    added = (container["Id"][:12], container["Config"]["Hostname"])
+    return [one for one in settings["Aliases"] if one not in added]
 
 
 def exists(name: str) -> bool:

@@ -75,8 +75,11 @@ class Boxes:
     def clean(self) -> None:
         """Remove what was made, and what was made of it."""
         label = ["--filter", f"label={LABEL}={self.mark}"]
-        if containers := docker("ps", "--all", "--quiet", *label).split():
-            docker("rm", "--force", "--volumes", *containers)
+        while containers := docker("ps", "--all", "--quiet", *label).split():
+            # One that removes itself may be gone first, or just going.
+            subprocess.run(
+                ["docker", "rm", "--force", "--volumes", *containers], capture_output=True
+            )
         for kind in ("volume", "network"):
             if made := docker(kind, "ls", "--quiet", *label).split():
                 docker(kind, "rm", *made)

@@ -133,8 +133,9 @@ def _endpoint(settings: Json, container: Json) -> dict[str, Any]:
     for name in ("IPAMConfig", "Links", "DriverOpts"):
         if settings.get(name):
             endpoint[name] = copy.deepcopy(settings[name])
-    # Its own short id is among the aliases; the next one gets its own.
-    aliases = [one for one in settings.get("Aliases") or () if one != container["Id"][:12]]
+    # Engines before 25 add its short id and its host name; the next one gets its own.
+    added = (container["Id"][:12], container["Config"].get("Hostname"))
+    aliases = [one for one in settings.get("Aliases") or () if one not in added]
     if aliases:
         endpoint["Aliases"] = aliases
     asked_for = container["Config"].get("MacAddress")
