@@ -143,24 +143,53 @@ def on_parents(lints: Iterable[tuple[Path, FileLint]]) -> Iterator[Finding]:
     Args:
         lints: Each file with what it shows, in the order in which they are applied.
     """
-    links: dict[str, list[Link]] = {}
+    links = _Links()
     for path, lint in lints:
         for step in lint.steps:
             if isinstance(step, Link):
-                links.setdefault(step.parent, []).append(step)
+                links.add(step)
             elif isinstance(step, Unlink):
-                _forget(links, step)
+                links.forget(step)
             elif isinstance(step, Renaming):
-                links = _renamed(links, step)
+                links = links.renamed(step)
             else:
-                hit = [one for one in links.get(step.table, ()) if one.on_delete in _LOSING]
+                hit = [one for one in links.to(step.table) if one.on_delete in _LOSING]
                 if hit:
                     yield _finding(path, lint, step, hit)
 
 
-def _forget(links: dict[str, list[Link]], gone: Unlink) -> None:
-    for parent, known in links.items():
-        links[parent] = [one for one in known if not _is_gone(one, gone)]
+class _Links:
+    """The foreign keys that there are; found by either end, for chains that drop a lot."""
+
+    def __init__(self) -> None:
+        self._of_parent: dict[str, list[Link]] = {}
+        self._parents: dict[str, set[str]] = {}
+
+    def add(self, link: Link) -> None:
+        self._of_parent.setdefault(link.parent, []).append(link)
+        self._parents.setdefault(link.child, set()).add(link.parent)
+
+    def to(self, parent: str) -> Sequence[Link]:
+        return self._of_parent.get(parent, ())
+
+    def forget(self, gone: Unlink) -> None:
+        """Take away what goes; of a child that is not known, it may be any."""
+        child = gone.child
+        parents = [*self._of_parent] if child is None else self._parents.get(child, ())
+        for parent in parents:
+            known = self._of_parent[parent]
+            self._of_parent[parent] = [one for one in known if not _is_gone(one, gone)]
+        if child is not None and not gone.unsure and gone.name is None and gone.column is None:
+            self._parents.pop(child, None)  # the table itself is gone
+
+    def renamed(self, step: Renaming) -> _Links:
+        found = _Links()
+        for known in self._of_parent.values():
+            for one in known:
+                child = step.new if one.child == step.old else one.child
+                parent = step.new if one.parent == step.old else one.parent
+                found.add(one._replace(child=child, parent=parent))
+        return found
 
 
 def _is_gone(link: Link, gone: Unlink) -> bool:
@@ -171,16 +200,6 @@ def _is_gone(link: Link, gone: Unlink) -> bool:
     if gone.name is not None:
         return link.name == gone.name
     return gone.column is None or link.column == gone.column
-
-
-def _renamed(links: dict[str, list[Link]], step: Renaming) -> dict[str, list[Link]]:
-    found: dict[str, list[Link]] = {}
-    for known in links.values():
-        for one in known:
-            child = step.new if one.child == step.old else one.child
-            parent = step.new if one.parent == step.old else one.parent
-            found.setdefault(parent, []).append(one._replace(child=child, parent=parent))
-    return found
 
 
 def _finding(path: Path, lint: FileLint, step: Rebuild, links: list[Link]) -> Finding:
