@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ class ChainCache:
         """A hash of every file's place below the project's folder, and of its bytes."""
         names = (f"{one.name.removeprefix(self._root)}\0{one.key}\n" for one in contents)
         whole = "".join((f"{lint}\n", *names))
-        return sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()
+        return _sha256([whole.encode("utf-8", "surrogateescape")])
 
     @cached_property
     def _known(self) -> dict[str, str]:
@@ -117,7 +116,7 @@ class ChainCache:
         """What stands in a file; None when it is not one that we wrote, by this version, here."""
         try:
             head, _, body = _own_bytes(path).partition(b"\n")
-            if head.decode().split() != [self._context, sha256(body).hexdigest()]:
+            if head.decode().split() != [self._context, _sha256([body])]:
                 return None
             return body.decode("utf-8", "surrogatepass")
         except (OSError, ValueError):
@@ -126,7 +125,7 @@ class ChainCache:
     def _write(self, path: Path, text: str) -> None:
         """Put a whole new file in place of the old one: others may be reading or writing it."""
         body = text.encode("utf-8", "surrogatepass")
-        head = f"{self._context} {sha256(body).hexdigest()}\n".encode()
+        head = f"{self._context} {_sha256([body])}\n".encode()
         new = path.with_suffix(f".{os.getpid()}.new")
         with contextlib.suppress(OSError):
             self._make_folder()
@@ -149,13 +148,20 @@ class ChainCache:
     @cached_property
     def _context(self) -> str:
         """What else decides what a file shows: this Python, and the code that looks."""
-        digest = sha256(sys.version.encode())
-        for path in _code():
-            digest.update(path.read_bytes())
         from orchctl import __version__
 
-        digest.update(__version__.encode())
-        return digest.hexdigest()
+        code = (path.read_bytes() for path in _code())
+        return _sha256([sys.version.encode(), *code, __version__.encode()])
+
+
+def _sha256(parts: Iterable[bytes]) -> str:
+    # Long to import: chains that are too short for a cache do without.
+    import hashlib
+
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _code() -> Iterator[Path]:

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 from orchctl.chain.problem import Problem
@@ -42,6 +41,9 @@ class Content:
     def key(self) -> str | None:
         """A hash of its name, without its folder, and its bytes; None where it cannot be read."""
         if self._key is None and isinstance(self.data, bytes):
+            # As long to import as ten files take; those few are not looked up.
+            from hashlib import sha256
+
             name = os.fsencode(self.name.rpartition(os.sep)[2])
             self._key = sha256(b"%b\0%b" % (name, self.data)).hexdigest()
         return self._key
