@@ -77,6 +77,8 @@ def _imported(folder: Path, *words: str, code: int = 0, url: str | None = None) 
         "--help",
         "--version",
         "upgrade --help",
+        "k8s --help",
+        "k8s restart --help",
         "verify-chain",
         "verify-chain --json",
         "status",
