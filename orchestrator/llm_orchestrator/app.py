@@ -59,7 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
     _surround(app, settings)
     install_error_handlers(app)
     app.state.pages = web.Pages()
-    for router in (operations.router, gateway.router, admin.router, web.router):
+    # The first is the first to be looked through.
+    for router in (gateway.router, operations.router, admin.router, web.router):
         app.include_router(router)
     return app
 

@@ -10,7 +10,7 @@ import time
 import uuid
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,12 +28,12 @@ PAGE_POLICY = (
     "frame-ancestors 'none'"
 )
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 # What is found here is for the one who asked.
 PRIVATE = ("/admin", "/api/admin")
 # Asked every few seconds by machines.
@@ -54,7 +54,7 @@ class RequestEnvelope:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        policy = PAGE_POLICY if scope["path"].startswith("/admin-ui") else API_POLICY
+        ours = _headers_for(scope["path"], request_id)
         started = time.perf_counter()
         status = 0
 
@@ -62,13 +62,10 @@ class RequestEnvelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers.setdefault("Content-Security-Policy", policy)
-                if scope["path"].startswith(PRIVATE):
-                    headers.setdefault("Cache-Control", "no-store")
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                set_already = {name for name, _ in headers}
+                headers += [header for header in ours if header[0] not in set_already]
+                message["headers"] = headers
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -84,6 +81,19 @@ class RequestEnvelope:
                 await JSONResponse(body, 500)(scope, receive, send_with_headers)
             finally:
                 _log(scope, status, time.perf_counter() - started)
+
+
+def _headers_for(path: str, request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer; their names in lower case, as ASGI has them."""
+    policy = PAGE_POLICY if path.startswith("/admin-ui") else API_POLICY
+    headers = [
+        (b"x-request-id", request_id.encode("ascii")),
+        (b"content-security-policy", policy.encode("ascii")),
+        *SECURITY_HEADERS,
+    ]
+    if path.startswith(PRIVATE):
+        headers.append((b"cache-control", b"no-store"))
+    return headers
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

@@ -69,7 +69,7 @@ async def make_job(
     """Take a checked request on; its body goes to the provider as it came."""
     account = Account(
         state=state,
-        endpoint=request.url.path,
+        endpoint=request.scope["path"],
         model=checked.model,
         user_id=caller.user_id,
         ip_address=request.client.host if request.client else None,

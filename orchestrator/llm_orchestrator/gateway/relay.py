@@ -167,12 +167,17 @@ class StreamRelay(Relay):
     async def _pass_on(
         self, won: Won[Opened], send: Send, pulse: Pulse
     ) -> tuple[bytes, int, str | None]:
-        """Send every part; return the last bytes to send, the true status and what went wrong."""
-        await self._send_part(won.value.first, send)
+        """Send the parts; return the last bytes to send, the true status and what went wrong."""
+        chunk: Chunk | None = won.value.first
         try:
-            async for chunk in won.value.rest:
-                await self._send_part(chunk, send)
+            while chunk is not None:
+                if chunk.usage:
+                    self.job.account.usage = chunk.usage
+                if chunk.last:
+                    return chunk.data + DONE, 200, None
+                await send({"type": "http.response.body", "body": chunk.data, "more_body": True})
                 pulse.touch()
+                chunk = await anext(won.value.rest, None)
         except UpstreamError as error:
             provider = won.candidate.provider.name
             self.job.account.failed(won.candidate, error)
@@ -180,11 +185,6 @@ class StreamRelay(Relay):
             event = write_event(to_event(error, provider))
             return event, status_of(error), describe(error, provider)
         return DONE, 200, None
-
-    async def _send_part(self, chunk: Chunk, send: Send) -> None:
-        if chunk.usage:
-            self.job.account.usage = chunk.usage
-        await send({"type": "http.response.body", "body": chunk.data, "more_body": True})
 
 
 async def _open(upstream: Upstream, call: Call) -> Opened:

@@ -18,7 +18,7 @@ async def read_blocks(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
     """
     rest = b""
     async for part in parts:
-        rest += part
+        rest = rest + part if rest else part
         if b"\r" in rest:
             # A lone \r at the end may be half of a line end.
             held = b"\r" if rest.endswith(b"\r") else b""

@@ -113,9 +113,10 @@ async def _relay(parts: AsyncIterator[bytes], target: Target) -> AsyncGenerator[
     started = finished = False
     async with aclosing(read_blocks(parts)) as blocks:
         async for whole in blocks:
-            done = _DONE.search(whole)
+            # Looking for a word first costs a tenth of looking for it in its place.
+            done = _DONE.search(whole) if b"[DONE]" in whole else None
             block = whole[: done.start()] if done else whole
-            if _ERROR.search(block):
+            if b'"error"' in block and _ERROR.search(block):
                 _raise_error(block, target)
             # Comments before the first event are no beginning: another provider could still answer.
             if not started and b"data:" in block:
@@ -123,7 +124,8 @@ async def _relay(parts: AsyncIterator[bytes], target: Target) -> AsyncGenerator[
                 started = True
             if started and block:
                 finished = finished or _FINISHED.search(block) is not None
-                yield Chunk(block, _find_usage(block) if _USAGE.search(block) else None)
+                usage = _find_usage(block) if _USAGE.search(block) else None
+                yield Chunk(block, usage, last=done is not None)
             if done:
                 return
     if not finished:

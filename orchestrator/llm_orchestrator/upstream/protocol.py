@@ -57,10 +57,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Part of a stream: whole server-sent events as they go to the caller, never `[DONE]`."""
+    """Part of a stream: whole server-sent events as they go to the caller, never `[DONE]`.
+
+    `last` is set where the adapter knows already that the stream is complete with this part.
+    """
 
     data: bytes
     usage: Usage | None = None
+    last: bool = False
 
 
 class Verdict(enum.Enum):
