@@ -128,9 +128,10 @@ def checks_object(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def _about(subject: Subject) -> Iterator[tuple[str, str]]:
-    yield "status.json", _told(lambda: _json(_status(subject)))
     yield "files.txt", _told(lambda: _files(subject))
-    yield "schema.sql", _told(lambda: _schema(subject))
+    if subject.odd is None:
+        yield "status.json", _told(lambda: _json(_status(subject)))
+        yield "schema.sql", _told(lambda: _schema(subject))
     yield "snapshots.json", _told(lambda: _json(_snapshots(subject)))
     yield "journal.jsonl", _told(lambda: _journal(subject))
 

@@ -42,6 +42,7 @@ CHECKS: Mapping[str, Check] = {
 }
 # What is not tried where the database can't be opened: each would wait for a lock anew.
 _ON_CONTENT = ("content", "stamp", "schema")
+_OPENING = ("opening", *_ON_CONTENT, "runs")
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,10 @@ def examine(
 
 def _examined(subject: Subject, on_check: Callable[[str], None]) -> list[Checked]:
     done: list[Checked] = []
-    closed: str | None = None
+    odd = subject.odd
+    closed = f"{odd} is no regular file" if odd else None
     for name, check in CHECKS.items():
-        if closed and name in _ON_CONTENT:
+        if closed and name in (_OPENING if odd else _ON_CONTENT):
             done.append(Checked(name, str(subject.file), (), closed))
             continue
         on_check(name)

@@ -29,18 +29,11 @@ def check_files(subject: Subject) -> Iterator[Finding]:
     if not os.path.lexists(real):
         yield from _absent(real)
         return
-    facts = real.stat()
-    if not stat.S_ISREG(facts.st_mode):
-        what = "a directory" if real.is_dir() else "no regular file"
-        yield found(
-            "not-a-file",
-            f"{real} is {what}",
-            evidence=("An engine makes a directory where the source of a bind mount is missing",)
-            if real.is_dir()
-            else (),
-            command=f"rmdir {real}" if real.is_dir() else f"ls -l {real}",
-        )
+    if (odd := subject.odd) is not None:
+        yield _no_file(odd)
+    if not real.is_file():
         return
+    facts = real.stat()
     if facts.st_nlink > 1:
         yield found(
             "hard-links",
@@ -55,6 +48,18 @@ def check_files(subject: Subject) -> Iterator[Finding]:
             evidence=(_owned(real),),
             command=f"chmod o-w {real}",
         )
+
+
+def _no_file(path: Path) -> Finding:
+    folder = path.is_dir()
+    return found(
+        "not-a-file",
+        f"{path} is {'a directory' if folder else 'no regular file'}",
+        evidence=("An engine makes a directory where the source of a bind mount is missing",)
+        if folder
+        else (),
+        command=f"rmdir {path}" if folder else f"ls -l {path}; rm {path}, if nobody misses it",
+    )
 
 
 def _absent(real: Path) -> Iterator[Finding]:

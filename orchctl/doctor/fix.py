@@ -129,8 +129,8 @@ def _recover(database: Path, timeout: float) -> _Told:
     if not left:
         return _Told(False, "there is nothing left to take in")
     for path in beside.values():  # SQLite follows links, and gives what it finds the owner
-        if os.path.lexists(path) and (path.is_symlink() or path.stat().st_nlink != 1):
-            return _Told(False, f"{path.name} is a link, or has two names")
+        if os.path.lexists(path) and not _is_plain(path):
+            return _Told(False, f"{path.name} is a link, or no file with one name")
     if complaint := _complaint_about_copy(database):
         return _Told(
             False,
@@ -155,6 +155,11 @@ def _complaint_about_copy(database: Path) -> str:
         if error.code not in ("database-damaged", "not-a-database"):
             raise
         return error.message
+
+
+def _is_plain(path: Path) -> bool:
+    facts = path.lstat()
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
 
 
 def _holds_something(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchctl.database.header import read_header
+from orchctl.database.open import sidecars
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -70,6 +71,14 @@ class Subject:
     def real(self) -> Path:
         """The file, symbolic links followed: SQLite keeps its sidecars beside that one."""
         return Path(os.path.realpath(self.file))
+
+    @property
+    def odd(self) -> Path | None:
+        """What is no regular file where one should be: SQLite would wait for a pipe for ever."""
+        for path in (self.real, *sidecars(self.real).values()):
+            if os.path.lexists(path) and not path.is_file():
+                return path
+        return None
 
     @property
     def wal(self) -> bool:

@@ -139,6 +139,16 @@ def test_a_directory_where_the_file_should_be(healthy: Project) -> None:
     assert only(examined(healthy, code=1), "not-a-file")["command"] == f"rmdir {healthy.database}"
 
 
+@pytest.mark.parametrize("name", ["app.db", "app.db-journal", "app.db-wal", "loop"])
+def test_what_would_be_waited_for_for_ever_is_not_opened(healthy: Project, name: str) -> None:
+    path = healthy.folder / name.replace("loop", "app.db")
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name) if name == "loop" else os.mkfifo(path)
+    answer = examined(healthy, "--fix", "--bundle", "case.tgz", code=1)
+    assert only(answer, "not-a-file")["what"] == f"{path} is no regular file"
+    assert {"opening", "content", "stamp", "schema", "runs"} <= set(undone(answer))
+
+
 def test_two_names_and_everybody_may_write(healthy: Project) -> None:
     os.link(healthy.database, healthy.folder / "other.db")
     healthy.database.chmod(0o666)
