@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Tests wait for disks and processes a good part of their time: more workers than processors.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 
-.PHONY: demo serve test check bench format clean
+.PHONY: demo serve test test-cluster check bench format clean
 
 $(STAMP): pyproject.toml constraints.txt orchestrator/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,6 +22,13 @@ serve: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# The contract with the Kubernetes API, and the commands that use it, against a real cluster: its
+# kubeconfig in ORCHCTL_TEST_KUBECONFIG, a busybox in ORCHCTL_TEST_IMAGE and another tag of it in
+# ORCHCTL_TEST_IMAGE_2. Everything happens in namespaces of its own, which it deletes.
+test-cluster: $(STAMP)
+	@test -n "$$ORCHCTL_TEST_KUBECONFIG" || { echo "set ORCHCTL_TEST_KUBECONFIG"; exit 2; }
+	$(BIN)/python -m pytest tests/kubernetes/contract $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.kubernetes.fake.refusals import unauthorized
@@ -60,14 +61,18 @@ class Access:
     # Plain HTTP: kubectl sends no token over it, so no token means the admin.
     anonymous: str = ADMIN
 
-    def user_of(self, authorization: str) -> str:
-        """The user a header names; refuses unknown tokens with 401."""
-        if not authorization:
-            return self.anonymous
+    def user_of(self, headers: Mapping[str, str]) -> str:
+        """The user a request's headers name; refuses unknown tokens with 401.
+
+        The admin may speak for others (Impersonate-User).
+        """
+        authorization = headers.get("Authorization", "")
         user = self.tokens.get(authorization.removeprefix("Bearer ").strip())
+        if not authorization:
+            user = self.anonymous
         if user is None:
             raise unauthorized()
-        return user
+        return headers.get("Impersonate-User", user) if user == ADMIN else user
 
     def allows(self, store: Store, request: Request) -> bool:
         if any(denial.covers(request) for denial in self.denials):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.kubernetes.fake import events
 from tests.kubernetes.fake.moments import stamp
 from tests.kubernetes.fake.resources import (
-    ACCOUNTS,
     NAMESPACES,
     NODES,
     PODS,
@@ -25,7 +24,6 @@ def furnish(store: Store) -> None:
         store.add(NODES, _node(name))
     for name in ("default", "kube-system"):
         create(store, NAMESPACES, {"metadata": {"name": name}})
-    create(store, ACCOUNTS, {"metadata": {"name": "default", "namespace": "default"}})
     annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
     create(
         store,

@@ -83,7 +83,7 @@ class Server:
     async def _answer(
         self, state: State, request: web.Request, asked: Asked, fault: Fault | None
     ) -> web.StreamResponse:
-        asked.user = state.access.user_of(request.headers.get("Authorization", ""))
+        asked.user = state.access.user_of(request.headers)
         found = discover(state.registry, asked.path)
         if found is not None:
             return web.json_response(found)

@@ -45,5 +45,5 @@ CONTROLLERS = (
     _controller(scheduling.reconcile, PODS, CLAIMS, NODES),
     _controller(collection.collect, *_ANY),
     _controller(collection.bind_claims, CLAIMS, PODS),
-    _controller(collection.empty_namespaces, *_ANY, EVENTS),
+    _controller(collection.keep_namespaces, *_ANY, EVENTS),
 )

@@ -6,10 +6,18 @@ import shutil
 
 from tests.kubernetes.fake.history import claims_of
 from tests.kubernetes.fake.refusals import Refused
-from tests.kubernetes.fake.resources import CLAIMS, NAMESPACES, PODS, VOLUMES, Json, Resource
+from tests.kubernetes.fake.resources import (
+    ACCOUNTS,
+    CLAIMS,
+    NAMESPACES,
+    PODS,
+    VOLUMES,
+    Json,
+    Resource,
+)
 from tests.kubernetes.fake.state import State
 from tests.kubernetes.fake.store import Store
-from tests.kubernetes.fake.writing import DeleteOptions, delete, mutate
+from tests.kubernetes.fake.writing import DeleteOptions, create, delete, mutate
 
 _PROTECTION = "kubernetes.io/pvc-protection"
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
@@ -134,13 +142,15 @@ def _bind(state: State, claim: Json) -> None:
     mutate(state.store, CLAIMS, meta["namespace"], meta["name"], change)
 
 
-def empty_namespaces(state: State) -> float | None:
-    """Deletes what is in namespaces that are to go, then the namespaces."""
+def keep_namespaces(state: State) -> float | None:
+    """Gives each its default account; deletes what is in those that are to go, then them."""
     store = state.store
     for namespace in store.all(NAMESPACES):
-        if "deletionTimestamp" not in namespace["metadata"]:
-            continue
         name = namespace["metadata"]["name"]
+        if "deletionTimestamp" not in namespace["metadata"]:
+            if store.find(ACCOUNTS, name, "default") is None:
+                create(store, ACCOUNTS, {"metadata": {"name": "default", "namespace": name}})
+            continue
         content = [(kind, body) for kind, body in store.everything() if _namespace(body) == name]
         for resource, body in content:
             _delete(store, resource, body, "Background")

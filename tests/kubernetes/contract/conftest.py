@@ -1,0 +1,67 @@
+"""The cluster the contract is held against: the fake, or the one in ORCHCTL_TEST_KUBECONFIG.
+
+Each test has a namespace of its own, which is deleted afterwards with all that is in it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from tests.kubernetes.contract.ground import Ground
+from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.kubelet.scripts import Script
+
+REAL = os.environ.get("ORCHCTL_TEST_KUBECONFIG", "")
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    """An empty namespace, in the fake or in a real cluster."""
+    namespace = f"orchctl-{secrets.token_hex(4)}"
+    kubeconfig = Path(REAL) if REAL else _fake_kubeconfig(request, tmp_path, namespace)
+    with config.new_client_from_config(str(kubeconfig)) as api:
+        made = Ground(
+            kubeconfig,
+            namespace,
+            os.environ.get("ORCHCTL_TEST_IMAGE", "localhost/busybox:1"),
+            os.environ.get("ORCHCTL_TEST_IMAGE_2", "localhost/busybox:2"),
+            api,
+        )
+        made.core.create_namespace({"metadata": {"name": namespace}})
+        made.wait(lambda: _has_account(made))
+        yield made
+        _clean(made)
+
+
+def _fake_kubeconfig(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Path:
+    """The fake, where the images' shell is this machine's."""
+    cluster: Cluster = request.getfixturevalue("cluster")
+    cluster.script(Script(image="localhost/busybox:*", process=True))
+    cluster.script(Script(image="*.invalid/*", image_error="no such host"))
+    return cluster.kubeconfig(tmp_path / "kubeconfig", namespace)
+
+
+def _has_account(ground: Ground) -> bool:
+    """Pods are refused until the namespace has its default account."""
+    with suppress(ApiException):
+        ground.core.read_namespaced_service_account("default", ground.namespace)
+        return True
+    return False
+
+
+def _clean(ground: Ground) -> None:
+    """Deletes the namespace, waits until its pods are gone, and deletes the volumes."""
+    ground.core.delete_namespace(ground.namespace)
+    ground.wait(lambda: not ground.pods(), timeout=120)
+    core = client.CoreV1Api(ground.api)
+    selector = f"orchctl-contract={ground.namespace}"
+    for volume in core.list_persistent_volume(label_selector=selector).items:
+        core.delete_persistent_volume(volume.metadata.name)

@@ -1,0 +1,168 @@
+"""Where contract tests happen: a namespace of their own in some cluster, and what is put there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+# A program that does nothing and ends at once when it is asked to.
+IDLE = "trap 'exit 0' TERM; sleep 3600 & wait"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A namespace: how to reach it, and two images with a shell (busybox)."""
+
+    kubeconfig: Path
+    namespace: str
+    image: str
+    image_2: str
+    api: client.ApiClient
+
+    @property
+    def core(self) -> client.CoreV1Api:
+        return client.CoreV1Api(self.api)
+
+    @property
+    def apps(self) -> client.AppsV1Api:
+        return client.AppsV1Api(self.api)
+
+    @property
+    def batch(self) -> client.BatchV1Api:
+        return client.BatchV1Api(self.api)
+
+    def pods(self, selector: str = "") -> list[Any]:
+        return list(self.core.list_namespaced_pod(self.namespace, label_selector=selector).items)
+
+    def container(self, command: str = IDLE, image: str = "", **more: Any) -> Json:
+        """A container called c that runs `command` in a shell."""
+        return {
+            "name": "c",
+            "image": image or self.image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["sh", "-c", command],
+            **more,
+        }
+
+    def template(self, name: str, container: Json, claim: str = "", **spec: Any) -> Json:
+        pod: Json = {"terminationGracePeriodSeconds": 5, "containers": [container], **spec}
+        if claim:
+            container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+            pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+        return {"metadata": {"labels": {"app": name}}, "spec": pod}
+
+    def workload(self, kind: str, name: str, container: Json, **spec: Any) -> Json:
+        """A Deployment or StatefulSet with one container; not yet created."""
+        claim = spec.pop("claim", "")
+        body: Json = {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": self.template(name, container, claim),
+            **spec,
+        }
+        if kind == "StatefulSet":
+            body["serviceName"] = name
+        return {
+            "apiVersion": "apps/v1",
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": body,
+        }
+
+    def deploy(self, name: str, command: str = IDLE, **spec: Any) -> Any:
+        """A Deployment that is created and has settled."""
+        body = self.workload("Deployment", name, self.container(command), **spec)
+        self.apps.create_namespaced_deployment(self.namespace, body)
+        return self.settled(name)
+
+    def settled(self, name: str) -> Any:
+        """The Deployment, once it is rolled out and its old pods are gone."""
+
+        def look() -> Any:
+            found = self.apps.read_namespaced_deployment(name, self.namespace)
+            wanted, status = found.spec.replicas, found.status
+            done = (
+                status.observed_generation == found.metadata.generation
+                and (status.updated_replicas or 0) == wanted
+                and (status.available_replicas or 0) == wanted
+                and len(self.pods(f"app={name}")) == wanted
+            )
+            return found if done else None
+
+        return self.wait(look)
+
+    def run_job(self, name: str, command: str, claim: str = "", **spec: Any) -> Any:
+        """A Job that has ended, whichever way."""
+        pod = self.template(name, self.container(command), claim, restartPolicy="Never")
+        body = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": name},
+            "spec": {"backoffLimit": 0, "template": pod, **spec},
+        }
+        self.batch.create_namespaced_job(self.namespace, body)
+        return self.wait(lambda: self._ended(name))
+
+    def _ended(self, name: str) -> Any:
+        job = self.batch.read_namespaced_job(name, self.namespace)
+        kinds = {each.type for each in job.status.conditions or [] if each.status == "True"}
+        return job if kinds & {"Complete", "Failed"} else None
+
+    def claim(self, name: str) -> str:
+        """A claim on one gigabyte that pods of one node may write to; returns its name."""
+        storage = client.StorageV1Api(self.api).list_storage_class().items
+        spec: Json = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        }
+        if not any((each.metadata.annotations or {}).get(DEFAULT_CLASS) for each in storage):
+            spec |= self._volume(name)
+        body = {"metadata": {"name": name}, "spec": spec}
+        self.core.create_namespaced_persistent_volume_claim(self.namespace, body)
+        return name
+
+    def _volume(self, name: str) -> Json:
+        """A directory of one node, for clusters that provide no volumes themselves."""
+        node = self.core.list_node().items[0].metadata.labels["kubernetes.io/hostname"]
+        full = f"{self.namespace}-{name}"
+        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+        body = {
+            "metadata": {"name": full, "labels": {"orchctl-contract": self.namespace}},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "hostPath": {"path": f"/tmp/{full}", "type": "DirectoryOrCreate"},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Delete",
+                "storageClassName": full,
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+            },
+        }
+        self.core.create_persistent_volume(body)
+        return {"storageClassName": full, "volumeName": full}
+
+    def wait(self, look: Callable[[], T | None], timeout: float = 90) -> T:
+        """What `look` returns once it is true; asserts that this happens in time."""
+        deadline = time.monotonic() + timeout
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"not within {timeout} s: {look}"
+            time.sleep(0.1)
+        return found
+
+
+def refusal(call: Callable[[], Any]) -> ApiException:
+    """The error that `call` raises; asserts that it does."""
+    try:
+        call()
+    except ApiException as error:
+        return error
+    raise AssertionError("it was not refused")
