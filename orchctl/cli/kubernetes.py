@@ -1,4 +1,4 @@
-"""`orchctl k8s restart | status | logs | wait | set-image | rollback | events`."""
+"""`orchctl k8s restart | status | logs | wait | set-image | rollback | events`, and the rest."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from orchctl.cli.kubernetes_text import (
     status_object,
     waited_object,
 )
+from orchctl.cli.kubernetes_upgrade import deploy, upgrade
 from orchctl.cli.workload import Headers, HealthUrl, chosen_check
 from orchctl.errors import TimedOut, WorkloadFailed
 
@@ -56,6 +57,8 @@ def register(app: typer.Typer) -> None:
     group.command("set-image")(set_image)
     group.command("rollback")(rollback)
     group.command("events")(events)
+    group.command("upgrade")(upgrade)
+    group.command("deploy")(deploy)
     app.add_typer(group, name="k8s", help="Deployments, StatefulSets, DaemonSets and pods.")
 
 

@@ -74,7 +74,11 @@ class Place:
 
 @contextlib.contextmanager
 def looked_up(
-    invocation: Invocation, place: Place, *, patient_until: float | None = None
+    invocation: Invocation,
+    place: Place,
+    *,
+    patient_until: float | None = None,
+    patience: float = 10.0,
 ) -> Iterator[tuple[Cluster, list[Found]]]:
     """The cluster, and the objects that were named, until the end of the block.
 
@@ -89,7 +93,12 @@ def looked_up(
 
     choice = ClusterChoice(place.context, place.kubeconfig, place.namespace)
     connection = find_cluster(choice, os.environ, Path.home())
-    cluster = Cluster(connection, patient_until=patient_until, on_trouble=invocation.output.note)
+    cluster = Cluster(
+        connection,
+        patient_until=patient_until,
+        patience=patience,
+        on_trouble=invocation.output.note,
+    )
     try:
         if place.labels:
             yield cluster, find_selected(cluster, kind, place.labels)

@@ -43,7 +43,8 @@ class Cluster:
 
     Args:
         connection: How to reach it.
-        patient_until: A time of the monotonic clock; None means ten seconds for each request.
+        patient_until: A time of the monotonic clock; None means `patience` for each request.
+        patience: Seconds for each request.
         on_trouble: Called with a line when a request is going to be repeated.
     """
 
@@ -52,13 +53,14 @@ class Cluster:
         connection: Connection,
         *,
         patient_until: float | None = None,
+        patience: float = _PATIENCE,
         on_trouble: Callable[[str], None] | None = None,
     ) -> None:
         from kubernetes.client import rest
 
         self.connection = connection
         self.namespace = connection.namespace
-        self._patient_until = patient_until
+        self._patient_until, self._patience = patient_until, patience
         self._tell = on_trouble or (lambda text: None)
         try:
             self._pool = rest.RESTClientObject(connection.configuration).pool_manager
@@ -67,7 +69,7 @@ class Cluster:
 
     def gives_up_at(self) -> float:
         """Until when, on the monotonic clock, a request begun now is tried again."""
-        return self._patient_until or time.monotonic() + _PATIENCE
+        return self._patient_until or time.monotonic() + self._patience
 
     def close(self) -> None:
         """Let its connections go."""
@@ -101,9 +103,11 @@ class Cluster:
         """
         return self._asked("POST", kind.path(self.namespace), _dry(dry_run), body, once=True)
 
-    def replace(self, kind: Kind, name: str, body: Object, sub: str = "") -> Object:
+    def replace(
+        self, kind: Kind, name: str, body: Object, sub: str = "", *, dry_run: bool = False
+    ) -> Object:
         """Replace an object, or a subresource, if it still has the body's resourceVersion."""
-        return self._asked("PUT", kind.path(self.namespace, name, sub), None, body)
+        return self._asked("PUT", kind.path(self.namespace, name, sub), _dry(dry_run), body)
 
     def patch(
         self,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
 
-def scale(cluster: Cluster, kind: Kind, workload: Object, replicas: int) -> Object:
+def scale(
+    cluster: Cluster, kind: Kind, workload: Object, replicas: int, *, dry_run: bool = False
+) -> Object:
     """Set the number of replicas, provided that nobody has changed the workload meanwhile.
 
     Args:
@@ -23,6 +25,7 @@ def scale(cluster: Cluster, kind: Kind, workload: Object, replicas: int) -> Obje
         kind: Deployment or StatefulSet.
         workload: As it was looked at; its resourceVersion is the precondition.
         replicas: How many it is to have.
+        dry_run: Let the server check it and change nothing.
 
     Raises:
         WorkloadFailed: `cluster-conflict`: it is not what was looked at any more.
@@ -34,7 +37,7 @@ def scale(cluster: Cluster, kind: Kind, workload: Object, replicas: int) -> Obje
         "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
         "spec": {"replicas": replicas},
     }
-    return cluster.replace(kind, metadata["name"], body, "scale")
+    return cluster.replace(kind, metadata["name"], body, "scale", dry_run=dry_run)
 
 
 def users_of(cluster: Cluster, claim: str) -> tuple[PodFacts, ...]:

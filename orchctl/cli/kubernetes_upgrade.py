@@ -1,0 +1,234 @@
+"""`orchctl k8s upgrade` and `orchctl k8s deploy`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchctl.cli.durations import seconds_of
+from orchctl.cli.invocation import Invocation, Json, begin
+from orchctl.cli.kubernetes_cluster import (
+    Context,
+    Kubeconfig,
+    Namespace,
+    Place,
+    TargetArgument,
+    looked_up,
+)
+from orchctl.cli.kubernetes_text import pod_object
+from orchctl.cli.workload import Headers, HealthUrl, chosen_check
+from orchctl.errors import UsageError
+from orchctl.output import seconds_text
+
+if TYPE_CHECKING:
+    from orchctl.deploy.kubernetes.course import Going, Outcome
+    from orchctl.deploy.kubernetes.plan import ClaimPlan, Wish
+    from orchctl.output import Output
+
+Timeout = Annotated[
+    str | None,
+    typer.Option(help="How long each wait may take: stopped, and ready again (300s)."),
+]
+Revision = Annotated[str, typer.Option(metavar="REV", help="Where to: head, +1, an id …")]
+Container = Annotated[
+    str | None, typer.Option(help="The one with the database, where there are several.")
+]
+JobTimeout = Annotated[str, typer.Option(help="How long the upgrade itself may take.")]
+LockTimeout = Annotated[str, typer.Option(help="How long to wait for another run to end.")]
+AcceptOwner = Annotated[
+    bool,
+    typer.Option("--accept-owner", help="Although an autoscaler, Argo CD or Flux may interfere."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was killed.")]
+Abort = Annotated[bool, typer.Option("--abort", help="Undo a run that was killed.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything and show the plan; write nothing.")
+]
+_TIMEOUT, _PATIENCE = 300.0, 60.0
+
+
+def upgrade(
+    context: typer.Context,
+    target: TargetArgument = None,
+    revision: Revision = "head",
+    container: Container = None,
+    timeout: Timeout = None,
+    job_timeout: JobTimeout = "1h",
+    lock_timeout: LockTimeout = "0s",
+    health: HealthUrl = None,
+    header: Headers = None,
+    accept_owner: AcceptOwner = False,
+    resume: Resume = False,
+    abort: Abort = False,
+    dry_run: DryRun = False,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Upgrade the database on a workload's claim: to zero, a Job, and back. Never two writers.
+
+    Whatever goes wrong, database and replicas are put back. Exit 6: as before; 7: from the
+    snapshot; 9, 10: did not get ready, as before.
+    """
+    from orchctl.deploy.kubernetes.plan import Wish
+
+    invocation = begin(context, as_json)
+    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    wish = Wish("upgrade", None, revision, container, accept_owner, seconds)
+    place = Place(target, None, namespace, cluster_context, kubeconfig)
+    waits = _Waits(invocation, timeout, lock_timeout, health, header)
+    _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+
+
+def deploy(
+    context: typer.Context,
+    target: TargetArgument = None,
+    image: Annotated[str | None, typer.Option(metavar="REF", help="The new image.")] = None,
+    revision: Revision = "head",
+    container: Container = None,
+    timeout: Timeout = None,
+    job_timeout: JobTimeout = "1h",
+    lock_timeout: LockTimeout = "0s",
+    health: HealthUrl = None,
+    header: Headers = None,
+    accept_owner: AcceptOwner = False,
+    resume: Resume = False,
+    abort: Abort = False,
+    dry_run: DryRun = False,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Put a new image into service with its revisions: to zero, a Job, the image, and back.
+
+    Whatever goes wrong, database, image and replicas are put back together. Exits as `upgrade`.
+    """
+    from orchctl.deploy.kubernetes.plan import Wish
+
+    invocation = begin(context, as_json)
+    if image is None and not (resume or abort):
+        raise UsageError("No image", hint="--image REF; orchctl k8s upgrade keeps the image")
+    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    wish = Wish("deploy", image, revision, container, accept_owner, seconds)
+    place = Place(target, None, namespace, cluster_context, kubeconfig)
+    waits = _Waits(invocation, timeout, lock_timeout, health, header)
+    _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+
+
+class _Waits:
+    """How long each wait may take, and what must answer in the end."""
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        timeout: str | None,
+        lock_timeout: str,
+        health: str | None,
+        header: list[str] | None,
+    ) -> None:
+        settings = invocation.settings.workload
+        within = settings.timeout if "timeout" in settings.origins else _TIMEOUT
+        self.timeout = within if timeout is None else seconds_of(timeout, "--timeout")
+        self.lock = seconds_of(lock_timeout, "--lock-timeout")
+        self.check = chosen_check(health, header, settings)
+
+
+def _carried_out(
+    invocation: Invocation,
+    place: Place,
+    wish: Wish,
+    waits: _Waits,
+    *,
+    resume: bool,
+    abort: bool,
+    dry_run: bool,
+) -> None:
+    from orchctl.deploy.kubernetes.course import Going, carry_out
+    from orchctl.deploy.kubernetes.plan import plan_run
+    from orchctl.deploy.kubernetes.run import Terms
+
+    if resume and abort:
+        raise UsageError("--resume and --abort contradict each other")
+    output = invocation.output
+    going: Going = Going(resume, abort, waits.lock)
+    with looked_up(invocation, place, patience=_PATIENCE) as (cluster, every):
+        if dry_run:
+            plan = plan_run(cluster, every[0], wish)
+            return output.result(_plan_object(plan), lambda: _show_plan(output, plan))
+        terms = Terms(waits.timeout, wish.job_seconds, waits.check, output.step, output.note)
+        outcome = carry_out(cluster, every[0], wish, terms, going)
+        target, namespace = str(every[0]), cluster.namespace
+    for text in outcome.warnings:
+        output.warning(text)
+    return output.result(
+        _outcome_object(target, namespace, outcome),
+        lambda: output.line(_summary(target, outcome)),
+    )
+
+
+def _plan_object(plan: ClaimPlan) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "dry_run": True,
+        "command": plan.command,
+        "target": plan.target,
+        "namespace": plan.namespace,
+        "replicas": plan.replicas,
+        "container": plan.container,
+        "claims": list(plan.claims),
+        "images": {"from": plan.old_images, "to": plan.new_images},
+        "revision": plan.revision,
+        "warnings": list(plan.warnings),
+    }
+
+
+def _show_plan(output: Output, plan: ClaimPlan) -> None:
+    output.line(f"{plan.command} {plan.target} in namespace {plan.namespace}")
+    for text in plan.warnings:
+        output.line(f"  warning: {text}", "yellow")
+    output.line(f"  scale from {plan.replicas} to 0, wait until nothing uses {_list(plan.claims)}")
+    output.line(f"  Job with {plan.job_image}: orchctl upgrade {plan.revision}, snapshot first")
+    for name, image in plan.new_images.items():
+        output.line(f"  image of {name}: {plan.old_images[name]} -> {image}")
+    output.line(f"  scale to {plan.replicas}, wait until it is ready")
+    output.line("Nothing was written.", "dim")
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
+
+
+def _outcome_object(target: str, namespace: str | None, outcome: Outcome) -> dict[str, Any]:
+    record, answer = outcome.record, outcome.answer
+    return {
+        "ok": True,
+        "command": record.command,
+        "target": target,
+        "namespace": namespace,
+        "replicas": record.replicas,
+        "images": {"from": record.old_images, "to": record.new_images},
+        "upgrade": record.answer or None,
+        "resumed": outcome.resumed,
+        "undone": outcome.undone,
+        "restored": record.restored or None,
+        "pods": [pod_object(one) for one in outcome.rolled.pods] if outcome.rolled else [],
+        "answer": answer and {"url": answer.url, "status": answer.status, "told": answer.told},
+        "warnings": list(outcome.warnings),
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _summary(target: str, outcome: Outcome) -> str:
+    from orchctl.deploy.kubernetes.run import upgrade_text
+
+    took = seconds_text(outcome.seconds)
+    if outcome.undone:
+        back = ", the database from its snapshot" if outcome.record.restored else ""
+        return f"{target}: undone, as it was before{back} ({took})"
+    image = f", {outcome.record.job_image}" if outcome.record.new_images else ""
+    ready = "ready" if outcome.rolled else "no replicas, as before"
+    said = f"; {outcome.answer.url} says {outcome.answer.told}" if outcome.answer else ""
+    return f"{target}: {upgrade_text(outcome.record.answer)}{image}, {ready}{said} ({took})"

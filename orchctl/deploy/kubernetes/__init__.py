@@ -1,0 +1,1 @@
+"""An upgrade of a database on a claim, through zero replicas: never two writers."""

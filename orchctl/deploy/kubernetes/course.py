@@ -1,0 +1,215 @@
+"""A whole run: looked at, taken in hand, carried out or put back; a killed one gone on with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchctl.deploy.kubernetes.lease import Lease
+from orchctl.deploy.kubernetes.plan import ClaimPlan, Wish, plan_run
+from orchctl.deploy.kubernetes.record import (
+    STOPPING,
+    UNDOING,
+    Record,
+    Recorded,
+    new_run,
+    read_record,
+)
+from orchctl.deploy.kubernetes.run import Run, Terms
+from orchctl.deploy.kubernetes.undo import undo
+from orchctl.errors import (
+    Interrupted,
+    NegativeAnswer,
+    OrchctlError,
+    Refused,
+    RestoreFailed,
+    WorkloadFailed,
+)
+from orchctl.workloads.kubernetes.find import Found
+
+if TYPE_CHECKING:
+    from orchctl.workloads.health import HealthResult
+    from orchctl.workloads.kubernetes.client import Cluster
+    from orchctl.workloads.kubernetes.waiting import RolledOut
+
+# After these the run is not ours any more, or a person has to look: nothing is put back.
+_HANDS_OFF = ("lease-lost", "run-taken-over")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has come to.
+
+    Attributes:
+        record: As it was last.
+        resumed: Whether it had been begun by another.
+        undone: Whether it was undone, as asked for.
+        rolled: The workload when it was ready; None where it has no replicas.
+        answer: Of the health check.
+        seconds: The whole.
+        warnings: What to know.
+    """
+
+    record: Record
+    resumed: bool
+    undone: bool
+    rolled: RolledOut | None
+    answer: HealthResult | None
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Going:
+    """What to do about a run that is not over.
+
+    Attributes:
+        resume: Go on with it, whatever it was.
+        abort: Undo it.
+        patience: Seconds to wait for another run to end.
+    """
+
+    resume: bool = False
+    abort: bool = False
+    patience: float = 0.0
+
+
+def carry_out(
+    cluster: Cluster, found: Found, wish: Wish, terms: Terms, going: Going = Going()
+) -> Outcome:
+    """Upgrade a database on its claim and put a new image into service, or put it all back.
+
+    Args:
+        cluster: The cluster.
+        found: The workload.
+        wish: What was asked for.
+        terms: How it waits.
+        going: What to do about a run that is not over.
+
+    Raises:
+        LockHeld: `run-under-way`.
+        Refused: As `plan_run`; `unfinished-run`.
+        NegativeAnswer: `no-unfinished-run`.
+        UpgradeFailed: `job-failed`: all is as before.
+        UpgradeRestored: `upgrade-restored`: all is as before, from the snapshot.
+        WorkloadFailed, TimedOut: It did not get ready; all is as before.
+        RestoreFailed: A person is needed.
+        Interrupted: The state says where it stopped.
+    """
+    began = time.monotonic()
+    plan = None
+    if _unfinished(found, wish, going) is None:
+        plan = plan_run(cluster, found, wish)
+    lease = Lease(cluster, found.kind, found.name)
+    lease.take(time.monotonic() + going.patience)
+    try:
+        found = Found(found.kind, cluster.get(found.kind, found.name))
+        record = _unfinished(found, wish, going)
+        resumed = record is not None
+        if record is None:
+            plan = plan_run(cluster, found, wish)
+            record = _record(plan)
+        recorded = Recorded(cluster, found.kind, found.name, record)
+        if not resumed:
+            recorded.begin(found.object)
+        run = Run(cluster, found.kind, found.name, recorded, lease, terms)
+        rolled, answer = _gone_through(run, abort=going.abort)
+    finally:
+        lease.release()
+    return Outcome(
+        run.now,
+        resumed,
+        run.now.step == UNDOING,
+        rolled,
+        answer,
+        time.monotonic() - began,
+        plan.warnings if plan else (),
+    )
+
+
+def _unfinished(found: Found, wish: Wish, going: Going) -> Record | None:
+    """The record of a run that is to be gone on with; None when there is none."""
+    record = read_record(found.object)
+    if record is None:
+        if going.resume or going.abort:
+            raise NegativeAnswer(
+                f"{found} has no unfinished run",
+                code="no-unfinished-run",
+                state="Nothing was changed",
+                hint=f"orchctl k8s status {found}",
+            )
+        return None
+    same = record.command == wish.command and record.revision == wish.revision
+    if wish.image:
+        same = same and wish.image == record.job_image
+    if same or going.resume or going.abort:
+        return record
+    raise Refused(
+        f"{found} has an unfinished run: {record.command} of {record.job_image} to "
+        f"{record.revision}, at {record.step}, begun {record.started_at}",
+        code="unfinished-run",
+        state=f"It is as that run left it, {record.replicas} replicas before",
+        hint=f"orchctl k8s {record.command} {found} --resume goes on, --abort undoes it",
+    )
+
+
+def _record(plan: ClaimPlan) -> Record:
+    run, now = new_run()
+    return Record(
+        run=run,
+        command=plan.command,
+        step=STOPPING,
+        replicas=plan.replicas,
+        container=plan.container,
+        revision=plan.revision,
+        job_image=plan.job_image,
+        old_images=plan.old_images,
+        new_images=plan.new_images,
+        claims=plan.claims,
+        started_at=now,
+    )
+
+
+def _gone_through(run: Run, *, abort: bool) -> tuple[RolledOut | None, HealthResult | None]:
+    try:
+        if abort or run.now.step == UNDOING:
+            _put_back(run, None)
+            return None, None
+        try:
+            done = run.forward()
+        except RestoreFailed:
+            raise
+        except OrchctlError as error:
+            if error.code in _HANDS_OFF:
+                raise
+            _put_back(run, error)
+            raise
+        run.recorded.end()
+        return done
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"Interrupted while {run.now.step}",
+            state=f"{run.target} is as it was left then, which its annotation says",
+            hint=f"orchctl k8s {run.now.command} {run.target} --resume goes on, --abort undoes it",
+        ) from error
+
+
+def _put_back(run: Run, why: OrchctlError | None) -> None:
+    try:
+        verdict = undo(run, why)
+    except RestoreFailed:
+        raise
+    except OrchctlError as error:
+        if error.code in _HANDS_OFF:
+            raise
+        first = f"{why.message}; then " if why is not None else ""
+        raise WorkloadFailed(
+            f"{first}it could not be put back: {error.message}",
+            code="not-put-back",
+            state=f"{run.target} is left while {run.now.step}, which its annotation says",
+            hint=f"orchctl k8s {run.now.command} {run.target} --abort goes on putting it back",
+            details={"first": why.code if why else None, "then": error.code},
+        ) from error
+    if verdict is not None:
+        raise verdict from why

@@ -1,0 +1,247 @@
+"""The plan of an upgrade on a claim, and everything that is looked at before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchctl.deploy.kubernetes.job import (
+    Work,
+    chosen_container,
+    job_name,
+    manifest,
+    new_images,
+    volume_claims,
+)
+from orchctl.deploy.kubernetes.owners import AUTOSCALER, Owner, owners
+from orchctl.deploy.kubernetes.sharers import sharers
+from orchctl.errors import OrchctlError, Refused, UsageError
+from orchctl.workloads.kubernetes.access import Need, require_rights
+from orchctl.workloads.kubernetes.find import Found
+from orchctl.workloads.kubernetes.image import images_patch
+from orchctl.workloads.kubernetes.kinds import (
+    CLAIM,
+    CONTROLLER_REVISION,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    LEASE,
+    POD,
+    REPLICA_SET,
+    STATEFUL_SET,
+    desired,
+    images_of,
+)
+from orchctl.workloads.kubernetes.rollout import standstill
+from orchctl.workloads.kubernetes.scale import scale
+from orchctl.workloads.kubernetes.shape import hazards, read_claims
+
+if TYPE_CHECKING:
+    from orchctl.workloads.kubernetes.client import Cluster
+
+_REFUSED = ("several-writers", "several-databases")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for.
+
+    Attributes:
+        command: `upgrade` or `deploy`.
+        image: The new image; None keeps the one there is.
+        revision: Where to, in Alembic's notation.
+        container: Which container has the database; None where there is but one.
+        accept_owner: Go on although something else may set the workload back.
+        job_seconds: How long a Job may take.
+    """
+
+    command: str
+    image: str | None
+    revision: str = "head"
+    container: str | None = None
+    accept_owner: bool = False
+    job_seconds: int = 3600
+
+
+@dataclass(frozen=True)
+class ClaimPlan:
+    """What a run will do.
+
+    Attributes:
+        command: `upgrade` or `deploy`.
+        target: `KIND/NAME`.
+        namespace: Where.
+        replicas: How many it has, and gets back.
+        container: Which container has the database.
+        job_image: What the Job runs.
+        old_images: By container.
+        new_images: Those that change, by container.
+        revision: Where to, in Alembic's notation.
+        claims: What must never have two pods.
+        warnings: What to know.
+    """
+
+    command: str
+    target: str
+    namespace: str
+    replicas: int
+    container: str
+    job_image: str
+    old_images: dict[str, str]
+    new_images: dict[str, str]
+    revision: str
+    claims: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def upgrade_command(revision: str) -> tuple[str, ...]:
+    """What the Job runs."""
+    return ("orchctl", "upgrade", "--json", revision)
+
+
+def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
+    """Look at everything, and plan; nothing is changed.
+
+    Args:
+        cluster: The cluster.
+        found: The workload.
+        wish: What was asked for.
+
+    Raises:
+        UsageError: `bad-target`, `no-such-container`.
+        Refused: `several-writers`, `several-databases`, `claim-deleted-when-scaled`, `no-claim`,
+            `claim-shared`, `workload-owned`, `paused`, `on-delete`, `partition`.
+        WorkloadFailed: `no-rights`. As Cluster does; also when the server's dry run of a change
+            fails.
+    """
+    if found.kind not in (DEPLOYMENT, STATEFUL_SET):
+        raise UsageError(
+            f"{found} can't be scaled to zero",
+            code="bad-target",
+            hint="deployment/NAME or statefulset/NAME",
+        )
+    container = chosen_container(found.object, wish.container)
+    require_rights(cluster, needs(found))
+    warnings = _shape(cluster, found)
+    claims = tuple(dict.fromkeys(volume_claims(found.kind, found.object).values()))
+    _require_claim(found, claims)
+    _require_alone(cluster, found, claims)
+    warnings += _require_unowned(owners(cluster, found.kind, found.object), found, wish)
+    old = images_of(found.object)
+    images = new_images(found.object, container, wish.image) if wish.image else {}
+    plan = ClaimPlan(
+        command=wish.command,
+        target=str(found),
+        namespace=str(cluster.namespace),
+        replicas=desired(found.kind, found.object),
+        container=container,
+        job_image=wish.image or old[container],
+        old_images={name: old[name] for name in images},
+        new_images=images,
+        revision=wish.revision,
+        claims=claims,
+        warnings=tuple(warnings),
+    )
+    _try_out(cluster, found, plan, wish)
+    return plan
+
+
+def needs(found: Found) -> tuple[Need, ...]:
+    """Every right that a run and its undoing will need."""
+    kind = found.kind
+    history = REPLICA_SET if kind is DEPLOYMENT else CONTROLLER_REVISION
+    return (
+        *(Need(verb, kind) for verb in ("get", "list", "watch", "patch")),
+        Need("update", kind, "scale"),
+        *(Need(verb, POD) for verb in ("list", "watch")),
+        Need("get", POD, "log"),
+        *(Need(verb, JOB) for verb in ("get", "list", "watch", "create", "delete")),
+        *(Need(verb, LEASE) for verb in ("get", "create", "update", "delete")),
+        Need("get", CLAIM),
+        *(Need("list", one) for one in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRON_JOB)),
+        *(Need("list", one) for one in (AUTOSCALER, history)),
+    )
+
+
+def _shape(cluster: Cluster, found: Found) -> list[str]:
+    kind, workload = found.kind, found.object
+    held = standstill(kind, workload)
+    if held is not None and held.reason != "zero-replicas":
+        raise Refused(held.told, code=held.reason, state="Nothing was changed", hint=held.hint)
+    policy = workload["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    if policy.get("whenScaled") == "Delete":
+        raise Refused(
+            f"{found} has whenScaled: Delete: scaling it to zero would delete its claims, and the "
+            "database with them",
+            code="claim-deleted-when-scaled",
+            state="Nothing was changed",
+            hint=f'kubectl patch {found} -p \'{{"spec":{{"persistentVolumeClaimRetentionPolicy":'
+            '{"whenScaled":"Retain"}}}\'',
+        )
+    dangers = hazards(kind, workload, read_claims(cluster, kind, workload))
+    for one in dangers:
+        if one.id in _REFUSED:
+            raise Refused(
+                one.told,
+                code=one.id,
+                state="Nothing was changed",
+                hint=f"kubectl scale {found} --replicas=1",
+            )
+    return [one.told for one in dangers]
+
+
+def _require_claim(found: Found, claims: tuple[str, ...]) -> None:
+    if not claims:
+        raise Refused(
+            f"{found} has no claim: its database, if it has one, is lost with its pod",
+            code="no-claim",
+            state="Nothing was changed",
+            hint=f"orchctl k8s set-image {found} IMAGE changes the image alone",
+        )
+
+
+def _require_alone(cluster: Cluster, found: Found, claims: tuple[str, ...]) -> None:
+    others = sharers(cluster, found, claims)
+    if others:
+        raise Refused(
+            f"{', '.join(others)} may write to {', '.join(claims)} too",
+            code="claim-shared",
+            state="Nothing was changed",
+            hint="Stop it for the time being: kubectl scale … --replicas=0; kubectl patch "
+            'cronjob/NAME -p \'{"spec":{"suspend":true}}\'',
+            details={"others": list(others), "claims": list(claims)},
+        )
+
+
+def _require_unowned(found: tuple[Owner, ...], target: Found, wish: Wish) -> list[str]:
+    if found and not wish.accept_owner:
+        raise Refused(
+            "; ".join(one.told for one in found),
+            code="workload-owned",
+            state=f"{target} is as it was",
+            hint=found[0].hint,
+            details={"owners": [one.what for one in found]},
+        )
+    return [one.told for one in found]
+
+
+def _try_out(cluster: Cluster, found: Found, plan: ClaimPlan, wish: Wish) -> None:
+    """Let the server check each change that is to come."""
+    work = Work(
+        job_name(found.name, "000000", "upgrade"),
+        "000000",
+        plan.container,
+        plan.job_image,
+        upgrade_command(plan.revision),
+        wish.job_seconds,
+    )
+    cluster.create(JOB, manifest(found.kind, found.object, work), dry_run=True)
+    try:
+        scale(cluster, found.kind, cluster.get(found.kind, found.name), 0, dry_run=True)
+    except OrchctlError as error:
+        if error.code != "cluster-conflict":  # its status has just changed: allowed it was
+            raise
+    if plan.new_images:
+        patch = images_patch(found.object, plan.new_images)
+        cluster.patch(found.kind, found.name, patch, dry_run=True)

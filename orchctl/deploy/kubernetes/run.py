@@ -1,0 +1,289 @@
+"""Carrying out a run, step by step, each of which may be begun again after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchctl.deploy.kubernetes.job import Work, job_name, manifest
+from orchctl.deploy.kubernetes.job_run import JobEnd, follow_job, make_job, remove_job
+from orchctl.deploy.kubernetes.lease import Lease
+from orchctl.deploy.kubernetes.plan import upgrade_command
+from orchctl.deploy.kubernetes.record import (
+    CHANGING,
+    STARTING,
+    STOPPING,
+    UPGRADING,
+    Record,
+    Recorded,
+)
+from orchctl.errors import OrchctlError, RestoreFailed, TimedOut, UpgradeFailed, WorkloadFailed
+from orchctl.workloads.kubernetes.image import images_patch
+from orchctl.workloads.kubernetes.kinds import JOB, Kind, Object
+from orchctl.workloads.kubernetes.scale import scale, users_of, wait_until_unused
+from orchctl.workloads.kubernetes.waiting import RolledOut, wait_for_rollout
+
+if TYPE_CHECKING:
+    from orchctl.workloads.docker.listening import Check
+    from orchctl.workloads.health import HealthResult
+    from orchctl.workloads.kubernetes.client import Cluster
+
+_SLACK = 60.0  # seconds that a Job may take to be scheduled, beyond what it may run
+_TRIES = 2
+UPGRADE, RESTORE = "upgrade", "restore"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long to wait, for what, and whom to tell.
+
+    Attributes:
+        timeout: Seconds for each wait: until the claim is unused, until the workload is ready.
+        job_seconds: Seconds that a Job may take.
+        check: What must answer in the end; None asks nothing.
+        on_step: Called with what is done.
+        on_line: Called with what is waited for, and what Jobs print.
+    """
+
+    timeout: float
+    job_seconds: int
+    check: Check | None
+    on_step: Callable[[str], None]
+    on_line: Callable[[str], None]
+
+
+class Run:
+    """One run; what it has done stands in its record.
+
+    Args:
+        cluster: The cluster.
+        kind: Of the workload.
+        name: Of the workload.
+        recorded: Its record.
+        lease: Held.
+        terms: How it waits.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        kind: Kind,
+        name: str,
+        recorded: Recorded,
+        lease: Lease,
+        terms: Terms,
+    ) -> None:
+        self.cluster, self.kind, self.name = cluster, kind, name
+        self.recorded, self.lease, self.terms = recorded, lease, terms
+        self.target = f"{kind.name}/{name}"
+
+    @property
+    def now(self) -> Record:
+        """The record."""
+        return self.recorded.now
+
+    # -- forward -----------------------------------------------------------------------------
+
+    def forward(self) -> tuple[RolledOut | None, HealthResult | None]:
+        """From where the record says to the end.
+
+        Raises:
+            UpgradeFailed: `job-failed`: the database is as before.
+            RestoreFailed: The Job says that a person is needed.
+            WorkloadFailed, TimedOut: Something did not get ready.
+        """
+        if self.now.step == STOPPING:
+            self.stop()
+            self.advance(UPGRADING)
+        if self.now.step == UPGRADING:
+            answer = self.upgrade()
+            changed = self.now.changed or changed_by(answer)
+            self.advance(CHANGING, answer=answer, changed=changed)
+        if self.now.step == CHANGING:
+            self.remove_jobs(UPGRADE)
+            self.stop()
+            self.give(self.now.new_images)
+            self.advance(STARTING)
+        rolled = self.start()
+        return rolled, self.healthy() if rolled else None
+
+    def advance(self, step: str, **facts: Any) -> None:
+        """The next step, durably."""
+        self.lease.check()
+        self.recorded.change(step=step, **facts)
+
+    def stop(self) -> None:
+        """To zero, and until no pod has a claim; a pod whose node is away still has it.
+
+        Raises:
+            TimedOut: `claim-in-use`.
+        """
+        self.scale_to(0)
+        for claim in self.now.claims:
+            wait_until_unused(
+                self.cluster, claim, deadline=self._deadline(), on_line=self.terms.on_line
+            )
+        self.terms.on_step(f"{self.target} is stopped, {', '.join(self.now.claims)} unused")
+
+    def upgrade(self) -> dict[str, Any]:
+        """Run the Job, and once more if it did not say how it ended: an upgrade that was done
+        already does nothing, so the second answer tells."""
+        for number in range(1, _TRIES + 1):
+            end = self.job(UPGRADE, number, self.now.job_image, upgrade_command(self.now.revision))
+            if end.answer is not None:
+                return self._upgraded(end.answer, end)
+            # Whether it was done is not known: from here on it counts as changed.
+            self.recorded.change(changed=True)
+            self.terms.on_line(f"The Job ended without an answer (exit code {end.exit_code})")
+        self.remove_jobs(UPGRADE)  # the next try makes new ones
+        raise RestoreFailed(
+            "The upgrade ended twice without saying how: whether the database is upgraded is not "
+            "known",
+            code="outcome-unknown",
+            state=f"{self.target} stays at zero",
+            hint=f"orchctl k8s {self.now.command} {self.target} --resume tries again",
+            details={"log": list(end.lines)},
+        )
+
+    def _upgraded(self, answer: dict[str, Any], end: JobEnd) -> dict[str, Any]:
+        if answer.get("ok"):
+            self.terms.on_step(f"Upgraded: {upgrade_text(answer)}")
+            return answer
+        error = answer["error"]
+        if error.get("exit_code") == RestoreFailed.exit_code:
+            raise RestoreFailed(
+                error["message"], code=error["code"], hint=error.get("hint"),
+                state=f"{self.target} stays at zero",
+            )  # fmt: skip
+        # All-or-nothing: with an error told, the database is as it was.
+        self.recorded.change(answer={"error": error}, changed=False)
+        raise UpgradeFailed(
+            f"The upgrade failed: {error['message']}",
+            code="job-failed",
+            hint=error.get("hint"),
+            details={"error": error, "log": list(end.lines)},
+        )
+
+    # -- what both directions need -----------------------------------------------------------
+
+    def job(self, what: str, number: int, image: str, command: tuple[str, ...]) -> JobEnd:
+        """Run a Job to its end, one that is there already too; it stays, with its log."""
+        name = self.job_name(what, number)
+        if self.cluster.find(JOB, name) is None:
+            self.require_unused(what, number)
+            self.lease.check()
+            self.recorded.mine()
+        run, container = self.now.run, self.now.container
+        work = Work(name, run, container, image, command, self.terms.job_seconds)
+        body = manifest(self.kind, self.recorded.workload(), work)
+        made = make_job(self.cluster, body)
+        self.recorded.change(job=made["metadata"]["uid"])
+        deadline = time.monotonic() + self.terms.job_seconds + _SLACK
+        try:
+            return follow_job(self.cluster, name, deadline=deadline, on_line=self.terms.on_line)
+        except OrchctlError as error:
+            if error.code == "job-not-started" and what == UPGRADE:
+                told = {"code": error.code, "message": error.message}
+                self.recorded.change(answer={"error": told})
+            raise
+
+    def job_name(self, what: str, number: int) -> str:
+        """The name of the run's Job."""
+        return job_name(self.name, self.now.run, what if number == 1 else f"{what}-{number}")
+
+    def require_unused(self, what: str, number: int) -> None:
+        """Nothing may have the claim but what this makes next: earlier Jobs go, replicas too."""
+        for earlier in range(1, number):
+            remove_job(self.cluster, self.job_name(what, earlier), deadline=self._deadline())
+        workload = self.recorded.mine()
+        if workload["spec"].get("replicas") or any(
+            users_of(self.cluster, claim) for claim in self.now.claims
+        ):
+            self.stop()
+
+    def remove_jobs(self, what: str) -> None:
+        """Delete the run's Jobs of one sort, their pods too."""
+        for number in range(1, _TRIES + 1):
+            remove_job(self.cluster, self.job_name(what, number), deadline=self._deadline())
+
+    def scale_to(self, replicas: int) -> Object:
+        """Set the number of replicas, on the very object that was looked at."""
+        while True:
+            self.lease.check()
+            workload = self.recorded.mine()
+            if workload["spec"].get("replicas") == replicas:
+                return workload
+            try:
+                scale(self.cluster, self.kind, workload, replicas)
+            except OrchctlError as error:
+                if error.code != "cluster-conflict":
+                    raise
+                continue  # only its status changed, or it is looked at anew
+            return self.recorded.mine()
+
+    def give(self, images: dict[str, str]) -> None:
+        """Set images, at zero."""
+        if not images:
+            return
+        self.lease.check()
+        workload = self.recorded.mine()
+        self.cluster.patch(self.kind, self.name, images_patch(workload, images))
+        self.terms.on_step(f"Image {', '.join(sorted(set(images.values())))} is set")
+
+    def start(self) -> RolledOut | None:
+        """Replicas back, and until they are ready; None where there were none."""
+        workload = self.scale_to(self.now.replicas)
+        if not self.now.replicas:
+            return None
+        rolled = wait_for_rollout(
+            self.cluster,
+            self.kind,
+            workload,
+            deadline=self._deadline(),
+            on_line=self.terms.on_line,
+        )
+        self.terms.on_step(f"{self.target} is ready")
+        return rolled
+
+    def healthy(self) -> HealthResult | None:
+        """Until the health check is good.
+
+        Raises:
+            WorkloadFailed: `unhealthy`.
+            TimedOut: `no-answer`.
+        """
+        from orchctl.workloads.health import wait_healthy
+
+        check = self.terms.check
+        if check is None:
+            return None
+        timeout = self.terms.timeout
+        found = wait_healthy(check.url, check.headers, timeout, 0.5, check.expect, check.trust)
+        if found.healthy:
+            return found
+        message = f"{self.target} is ready, but {found.url} is not good: {found.told}"
+        details = {"url": found.url, "status": found.status, "told": found.told}
+        if found.status is None:
+            raise TimedOut(message, code="no-answer", details=details)
+        raise WorkloadFailed(message, code="unhealthy", details=details)
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self.terms.timeout
+
+
+def changed_by(answer: dict[str, Any]) -> bool:
+    """Whether an upgrade's answer says that it changed a database."""
+    databases = answer.get("databases") or [answer]
+    return bool(answer.get("ok")) and any(one.get("revisions") for one in databases)
+
+
+def upgrade_text(answer: dict[str, Any]) -> str:
+    """What an upgrade did, in one line."""
+    told = []
+    for one in answer.get("databases") or [answer]:
+        before, after = one.get("from") or "base", one.get("to") or "base"
+        way = f"{before} -> {after}" if one.get("revisions") else f"at {after} already"
+        told.append(f"{one.get('database')}: {way}")
+    return "; ".join(told)
