@@ -1,0 +1,136 @@
+"""`orchctl k8s upgrade | deploy` with real Jobs on a real SQLite file: done, or all put back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.kubelet.scripts import Script
+from tests.kubernetes.fake.resources import JOBS
+from tests.support.kubernetes_commands import Commands, health_server
+from tests.support.kubernetes_service import V1, V2, Service
+from tests.support.projects import query
+
+ADD = "op.add_column('notes', sa.Column('text', sa.String()))"
+
+
+@pytest.fixture
+def service(cluster: Cluster, tmp_path: Path) -> Service:
+    service = Service(cluster, tmp_path / "image")
+    service.begin()
+    return service
+
+
+def test_a_deploy_goes_through_zero_and_arrives(service: Service, k8s: Commands) -> None:
+    service.project.add("002", ADD)
+    done = k8s.result("deploy", service.target, "--image", V2)
+    assert (done["upgrade"]["from"], done["upgrade"]["to"]) == ("001", "002")
+    assert (done["resumed"], done["undone"], done["restored"]) == (False, False, None)
+    assert done["images"] == {"from": {"web": V1}, "to": {"web": V2}}
+    assert service.heads == ["002"]
+    assert query(service.database, "SELECT id FROM notes") == [(1,)]
+    assert Path(done["upgrade"]["snapshot"]["path"]).is_relative_to(service.database.parent)
+    service.require_over(V2)
+    runs = service.cluster.history.on_claim("default", service.claim)
+    assert [run.images for run in runs] == [(V1,), (V2,), (V2,)]
+
+
+def test_the_job_is_the_services_pod_with_another_command(service: Service, k8s: Commands) -> None:
+    service.project.add("002", ADD)
+    assert k8s("deploy", service.target, "--image", V2).returncode == 0
+    asked = service.cluster.history.requests
+    [made] = [
+        one.body
+        for one in asked
+        if one.verb == "create" and one.path.endswith("/jobs") and "dryRun" not in one.query
+    ]
+    pod = made["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert made["spec"]["backoffLimit"] == 0
+    assert made["spec"]["activeDeadlineSeconds"] == 3600
+    assert pod["securityContext"] == {"runAsUser": 1000, "fsGroup": 1000}
+    assert pod["volumes"] == [
+        {"name": "data", "persistentVolumeClaim": {"claimName": service.claim}}
+    ]
+    assert container["image"] == V2
+    assert container["env"] == [{"name": "DATABASE_URL", "value": "sqlite:////data/app.db"}]
+    assert container["command"] == ["orchctl", "upgrade", "--json", "head"]
+    assert "app" not in made["spec"]["template"]["metadata"]["labels"]
+
+
+def test_an_upgrade_keeps_the_image(cluster: Cluster, tmp_path: Path, k8s: Commands) -> None:
+    service = Service(cluster, tmp_path / "image", "deployment")
+    service.begin()
+    service.project.add("002", ADD)
+    service.project.add("003")
+    done = k8s("upgrade", service.target, "--revision", "002")
+    assert done.returncode == 0, done.stderr
+    assert "001 -> 002, ready" in done.stdout
+    assert service.heads == ["002"]
+    service.require_over(V1)
+
+
+def test_a_failing_revision_leaves_all_as_it_was(service: Service, k8s: Commands) -> None:
+    service.project.add("002", f"{ADD}\nop.execute('SELECT * FROM nowhere')")
+    error = k8s.failure("deploy", service.target, "--image", V2, code=6)
+    assert error["code"] == "job-failed"
+    assert "002" in error["message"]
+    assert "nowhere" in error["message"]
+    assert "the database is as it was" in error["state"]
+    assert service.heads == ["001"]
+    service.require_over(V1)
+
+
+def test_a_version_that_does_not_get_ready_is_taken_back_with_its_database(
+    service: Service, k8s: Commands
+) -> None:
+    """D16: the stuck pod of the new version is away before the old one starts."""
+    service.project.add("002", ADD)
+    service.cluster.script(
+        Script(image=V2, container="web", pod="web-0", run_for=0.02, exit_code=3)
+    )
+    error = k8s.failure("deploy", service.target, "--image", V2, code=7)
+    assert error["code"] == "upgrade-restored"
+    assert "CrashLoopBackOff" in error["message"]
+    assert error["details"]["code"] == "rollout-failed"
+    assert error["details"]["restored"]["to"] == "001"
+    assert service.heads == ["001"]
+    assert query(service.database, "SELECT id FROM notes") == [(1,)]
+    service.require_over(V1)
+
+
+def test_a_version_that_is_not_healthy_is_taken_back_with_its_database(
+    service: Service, k8s: Commands
+) -> None:
+    service.project.add("002", ADD)
+    with health_server([503]) as (url, answered):
+        words = ("--image", V2, "--health", url, "--timeout", "4s")
+        error = k8s.failure("deploy", service.target, *words, code=7)
+    assert answered
+    assert error["details"]["code"] == "unhealthy"
+    assert service.heads == ["001"]
+    service.require_over(V1)
+
+
+def test_without_revisions_an_unhealthy_version_costs_no_restore(
+    service: Service, k8s: Commands
+) -> None:
+    with health_server([503]) as (url, _):
+        words = ("--image", V2, "--health", url, "--timeout", "4s")
+        error = k8s.failure("deploy", service.target, *words, code=9)
+    assert error["code"] == "unhealthy"
+    assert "the database is as it was" in error["state"]
+    service.require_over(V1)
+    assert len(service.cluster.history.on_claim("default", service.claim)) == 4
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(service: Service, k8s: Commands) -> None:
+    words = ("deploy", service.target, "--image", V2, "--dry-run")
+    plan = k8s.result(*words)
+    assert plan["claims"] == [service.claim]
+    assert plan["images"] == {"from": {"web": V1}, "to": {"web": V2}}
+    assert "Nothing was written" in k8s(*words).stdout
+    assert all("dryRun" in one.query for one in service.cluster.history.writes())
+    assert not service.cluster.objects(JOBS, "default")
