@@ -123,6 +123,17 @@ def test_what_passes_by_itself_is_waited_for(cluster: Cluster, k8s: Commands) ->
     assert k8s("set-image", "deploy/web", BAD).returncode == 0
 
 
+def test_what_was_said_of_a_pod_of_the_same_name_is_no_reason_either(
+    cluster: Cluster, k8s: Commands
+) -> None:
+    cluster.script(Script(image=BAD, mount_error='secret "key" not found'))
+    cluster.create(STATEFUL_SETS, "default", stateful_set("db", image=BAD))
+    assert k8s("wait", "sts/db").returncode == 9
+    cluster.script(Script(image=BAD, start_after=0.5))  # somebody has made the secret
+    done = k8s("restart", "pod/db-0")
+    assert done.returncode == 0, done.stderr
+
+
 def test_time_can_be_over(cluster: Cluster, k8s: Commands) -> None:
     cluster.create(STATEFUL_SETS, "default", stateful_set("db"))
     settled(cluster, 1)

@@ -108,6 +108,7 @@ class PodTrouble:
         exit_code: With which the container ended; None when it did not.
         patience: Seconds it has to last before it counts: a scheduler that waits for a claim, or a
             kubelet for a mount, says the same for a moment.
+        uid: The pod's; a StatefulSet's next pod has the same name.
     """
 
     kind: str
@@ -117,6 +118,7 @@ class PodTrouble:
     message: str = ""
     exit_code: int | None = None
     patience: float = 0.0
+    uid: str = ""
 
     def __str__(self) -> str:
         where = f"pod/{self.pod}" + (f", container {self.container}" if self.container else "")
@@ -214,18 +216,17 @@ def trouble_of(pod: PodFacts) -> PodTrouble | None:
     """What keeps a pod from ever becoming ready; None as long as it may."""
     if pod.terminating or pod.ready:
         return None
+    name, uid, told = pod.name, pod.uid, pod.unscheduled
     if pod.phase == "Failed":
-        return PodTrouble(
-            "pod-failed", "Failed", pod.name, message=pod.trouble, exit_code=_end(pod)
-        )
-    if pod.unscheduled:
-        told = pod.unscheduled
-        return PodTrouble("unschedulable", "Unschedulable", pod.name, message=told, patience=3.0)
+        code = _end(pod)
+        return PodTrouble("pod-failed", "Failed", name, "", pod.trouble, code, uid=uid)
+    if told:
+        return PodTrouble("unschedulable", "Unschedulable", name, "", told, None, 3.0, uid)
     for one in pod.containers:
         kind = _WITHOUT_HOPE.get(one.reason) if one.state == "waiting" else None
         if kind:
-            message = "" if kind == "crash-loop" else one.message
-            return PodTrouble(kind, one.reason, pod.name, one.name, message, one.exit_code)
+            said = "" if kind == "crash-loop" else one.message
+            return PodTrouble(kind, one.reason, name, one.name, said, one.exit_code, uid=uid)
     return None
 
 
@@ -246,4 +247,5 @@ def mount_trouble(event: Object) -> PodTrouble | None:
     times = int((event.get("series") or {}).get("count") or event.get("count") or 1)
     if times < 3 and "not found" not in message:
         return None
-    return PodTrouble("failed-mount", "FailedMount", about["name"], message=message)
+    uid = about.get("uid", "")
+    return PodTrouble("failed-mount", "FailedMount", about["name"], message=message, uid=uid)

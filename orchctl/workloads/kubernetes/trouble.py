@@ -91,7 +91,7 @@ def gathered(
         "pod": trouble.pod,
         "container": trouble.container or None,
         "exit_code": trouble.exit_code,
-        "events": warnings_about(cluster, trouble.pod),
+        "events": warnings_about(cluster, trouble.pod, trouble.uid),
     }
     if trouble.container:
         details["log"] = last_words(cluster, trouble.pod, trouble.container)
@@ -105,12 +105,19 @@ def conditions_of(workload: Object | None) -> list[dict[str, str]]:
     return [{key: one.get(key, "") for key in wanted} for one in conditions]
 
 
-def warnings_about(cluster: Cluster, name: str) -> list[str]:
-    """The last warnings about an object, the newest last; none where they may not be read."""
+def warnings_about(cluster: Cluster, name: str, uid: str = "") -> list[str]:
+    """The last warnings about an object, the newest last; none where they may not be read.
+
+    Args:
+        cluster: The cluster.
+        name: The object's name.
+        uid: Its own; "" takes those of all that had the name.
+    """
     try:
         found, _ = cluster.every(EVENT, fields=f"involvedObject.name={name},type=Warning")
     except OrchctlError:
         return []
+    found = [one for one in found if uid in ("", one["involvedObject"].get("uid"))]
     found.sort(key=event_order)
     return [f"{one.get('reason')}: {event_text(one)}" for one in found[-_SHOWN_EVENTS:]]
 

@@ -125,12 +125,12 @@ class _Wait:
     def _lasting(self, pods: Collection[PodFacts]) -> PodTrouble | None:
         """The first trouble of a pod that has lasted as long as it must."""
         mounts = [mount_trouble(event) for event in self._kept.objects[-1].values()]
-        unmounted = {one.pod: one for one in mounts if one is not None}
+        unmounted = {one.uid: one for one in mounts if one is not None}
         due: dict[tuple[str, str], float] = {}
         found = []
         leaving = any(pod.terminating for pod in pods)
-        for pod in pods:
-            trouble = trouble_of(pod) or (None if _mounted(pod) else unmounted.get(pod.name))
+        for pod in (one for one in pods if not one.terminating):
+            trouble = trouble_of(pod) or (None if _mounted(pod) else unmounted.get(pod.uid))
             if trouble is None or (trouble.kind == "unschedulable" and leaving):
                 continue  # what leaves makes room
             key = (pod.uid, trouble.kind)
