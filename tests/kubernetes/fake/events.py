@@ -25,11 +25,13 @@ def record(
         return
     involved = _involved(about, container)
     kind = "Warning" if is_warning(reason, message) else "Normal"
-    held = _same(store, namespace, involved, (reason, message, by))
+    key = (involved["uid"], container, reason, message, by)
+    held = store.find(EVENTS, namespace, store.told.get(key, ""))
     if held is not None and by != SCHEDULER:
         store.replace(EVENTS, {**held, "count": held["count"] + 1, "lastTimestamp": stamp()})
     elif held is None:
-        store.add(EVENTS, _event(about, involved, (reason, message, kind), by, node))
+        made = store.add(EVENTS, _event(about, involved, (reason, message, kind), by, node))
+        store.told[key] = made["metadata"]["name"]
 
 
 def is_warning(reason: str, message: str) -> bool:
@@ -56,19 +58,6 @@ def _involved(about: Json, container: str) -> Json:
     if container:
         involved["fieldPath"] = f"spec.containers{{{container}}}"
     return involved
-
-
-def _same(store: Store, namespace: str, involved: Json, what: tuple[str, str, str]) -> Json | None:
-    for event in reversed(store.all(EVENTS, namespace)):
-        other = event["involvedObject"]
-        same_object = (other.get("uid"), other.get("fieldPath")) == (
-            involved["uid"],
-            involved.get("fieldPath"),
-        )
-        told = (event["reason"], event["message"], event["reportingComponent"])
-        if same_object and told == what:
-            return event
-    return None
 
 
 def _event(about: Json, involved: Json, what: tuple[str, str, str], by: str, node: str) -> Json:

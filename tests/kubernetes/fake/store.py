@@ -41,6 +41,8 @@ class Store:
         self.listeners: list[Listener] = []
         self._tables: dict[Resource, dict[tuple[str, str], Json]] = {}
         self._written: dict[str, float] = {}
+        # The names of events by what they say of whom, to count those that happen again.
+        self.told: dict[tuple[str, ...], str] = {}
 
     def find(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """The object, or None; not to be changed by the caller."""
