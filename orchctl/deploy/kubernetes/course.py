@@ -98,7 +98,7 @@ def carry_out(
         Interrupted: The state says where it stopped.
     """
     began = time.monotonic()
-    plan = None
+    plan, looked_at = None, found.object["metadata"].get("generation")
     if _unfinished(found, wish, going) is None:
         plan = plan_run(cluster, found, wish)
     lease = Lease(cluster, found.kind, found.name)
@@ -108,7 +108,8 @@ def carry_out(
         record = _unfinished(found, wish, going)
         resumed = record is not None
         if record is None:
-            plan = plan_run(cluster, found, wish)
+            if plan is None or found.object["metadata"].get("generation") != looked_at:
+                plan = plan_run(cluster, found, wish)
             record = _record(plan)
         recorded = Recorded(cluster, found.kind, found.name, record)
         if not resumed:
@@ -174,7 +175,7 @@ def _record(plan: ClaimPlan) -> Record:
 def _gone_through(run: Run, *, abort: bool) -> tuple[RolledOut | None, HealthResult | None]:
     try:
         if abort or run.now.step == UNDOING:
-            _put_back(run, None)
+            _put_back(run, None, asked=abort)
             return None, None
         try:
             done = run.forward()
@@ -195,9 +196,9 @@ def _gone_through(run: Run, *, abort: bool) -> tuple[RolledOut | None, HealthRes
         ) from error
 
 
-def _put_back(run: Run, why: OrchctlError | None) -> None:
+def _put_back(run: Run, why: OrchctlError | None, *, asked: bool = False) -> None:
     try:
-        verdict = undo(run, why)
+        verdict = undo(run, why, asked=asked)
     except RestoreFailed:
         raise
     except OrchctlError as error:

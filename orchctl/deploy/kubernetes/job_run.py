@@ -81,16 +81,17 @@ def remove_job(cluster: Cluster, name: str, *, deadline: float) -> None:
     """
     found = cluster.find(JOB, name)
     if found is not None:
-        cluster.delete(JOB, name, uid=found["metadata"]["uid"], propagation="Background")
-    with picture(cluster, Source(POD, labels=f"job-name={name}")) as kept:
-        while kept.objects[0]:
+        cluster.delete(JOB, name, uid=found["metadata"]["uid"], propagation="Foreground")
+    pods = Source(POD, labels=f"job-name={name}")
+    with picture(cluster, Source(JOB, fields=f"metadata.name={name}"), pods) as kept:
+        while kept.objects[0] or kept.objects[1]:
             left = deadline - time.monotonic()
             if left <= 0:
-                names = ", ".join(map(name_of, kept.objects[0].values()))
                 raise TimedOut(
-                    f"pod/{names} of Job {name} does not go",
+                    f"Job {name} and its pods do not go",
                     code="job-pod-stays",
                     hint="Is its node still there? kubectl get nodes",
+                    details={"pods": [name_of(one) for one in kept.objects[1].values()]},
                 )
             kept.update(left)
 

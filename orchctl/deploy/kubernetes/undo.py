@@ -21,7 +21,7 @@ ABORTED = "aborted"
 _STILL_STOPPING = "claim-in-use"
 
 
-def undo(run: Run, why: OrchctlError | None) -> OrchctlError | None:
+def undo(run: Run, why: OrchctlError | None, *, asked: bool = False) -> OrchctlError | None:
     """Undo a run, or go on undoing one.
 
     Whatever was changed goes back through zero: a StatefulSet whose pod is stuck would not get
@@ -30,6 +30,7 @@ def undo(run: Run, why: OrchctlError | None) -> OrchctlError | None:
     Args:
         run: The run.
         why: What went wrong; None means somebody asked for it, or the record says.
+        asked: Whether to be undone is what was asked for, whatever went wrong before.
 
     Returns:
         What to raise now that all is back; None when somebody asked for it.
@@ -50,6 +51,8 @@ def undo(run: Run, why: OrchctlError | None) -> OrchctlError | None:
         run.give(run.now.old_images)
     started = _start(run)
     run.recorded.end()
+    if asked or run.now.failure["code"] == ABORTED:
+        return started
     return _verdict(run, started)
 
 
@@ -137,8 +140,6 @@ def _verdict(run: Run, started: OrchctlError | None) -> OrchctlError | None:
         state += f", but is not ready: {started.message}"
     hint = failure.get("hint") or f"orchctl k8s status {run.target}"
     details = {"code": failure.get("code"), "restored": now.restored or None}
-    if failure["code"] == ABORTED:
-        return started
     if now.restored:
         state += "; the database is back from its snapshot"
         return UpgradeRestored(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 from tests.kubernetes.fake import events
@@ -14,7 +15,6 @@ from tests.kubernetes.fake.controllers.owned import (
     template_hash,
 )
 from tests.kubernetes.fake.controllers.progress import progressing, sync_paused, write_status
-from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.refusals import Refused
 from tests.kubernetes.fake.resources import DEPLOYMENTS, PODS, REPLICA_SETS, Json
 from tests.kubernetes.fake.state import State
@@ -144,10 +144,10 @@ class _Rollout:
         return f"{self.meta['name']}-{template_hash(self.spec['template'])}"
 
     def _create_new(self, replicas: int, revision: int) -> None:
-        template = copied(self.spec["template"])
+        template = copy.deepcopy(self.spec["template"])
         added = {"pod-template-hash": template_hash(template)}
         template["metadata"].setdefault("labels", {}).update(added)
-        selector = copied(self.spec["selector"])
+        selector = copy.deepcopy(self.spec["selector"])
         selector.setdefault("matchLabels", {}).update(added)
         body: Json = {
             "metadata": {

@@ -1,0 +1,278 @@
+"""`orchctl k8s deploy` where it must not begin, or must not go on: nothing is changed for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.kubelet.scripts import Script
+from tests.kubernetes.fake.resources import (
+    AUTOSCALERS,
+    CRON_JOBS,
+    DEPLOYMENTS,
+    LEASES,
+    PODS,
+    Json,
+    Resource,
+)
+from tests.kubernetes.fake.writing import mutate
+from tests.kubernetes.objects import deployment, job
+from tests.support.kubernetes_commands import Commands
+from tests.support.kubernetes_service import V1, V2, Service
+
+SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", custom=True)
+WORDS = ("deploy", "sts/web", "--image", V2)
+
+
+@pytest.fixture
+def service(cluster: Cluster, tmp_path: Path) -> Service:
+    service = Service(cluster, tmp_path / "image")
+    service.settled()
+    service.pretend()
+    return service
+
+
+def refused(service: Service, k8s: Commands, *words: str, code: int = 5) -> Json:
+    """The error of a deploy that must change nothing."""
+    error = k8s.failure(*(words or WORDS), code=code)
+    assert all("dryRun" in one.query for one in service.cluster.history.writes())
+    return error
+
+
+def change(service: Service, spec: Json, **metadata: Any) -> None:
+    def changed(workload: Json) -> None:
+        workload["spec"] |= spec
+        workload["metadata"] |= metadata
+
+    state = service.cluster.state
+    service.cluster.do(lambda: mutate(state.store, service.resource, "default", "web", changed))
+
+
+def test_d06_several_replicas(service: Service, k8s: Commands) -> None:
+    change(service, {"replicas": 2})
+    assert refused(service, k8s)["code"] == "several-databases"
+
+
+def test_d06_several_replicas_on_one_claim(cluster: Cluster, tmp_path: Path, k8s: Commands) -> None:
+    service = Service(cluster, tmp_path / "image", "deployment", replicas=2)
+    error = refused(service, k8s, "deploy", "deploy/web", "--image", V2)
+    assert error["code"] == "several-writers"
+    assert "data" in error["message"]
+
+
+def test_d06_rolling_update_is_told_and_goes_through_zero(
+    cluster: Cluster, tmp_path: Path, k8s: Commands
+) -> None:
+    service = Service(cluster, tmp_path / "image", "deployment", strategy={"type": "RollingUpdate"})
+    service.settled()
+    service.pretend()
+    done = k8s.result("deploy", "deploy/web", "--image", V2)
+    assert "RollingUpdate" in done["warnings"][0]
+    service.require_over(V2)
+
+
+def test_d07_a_claim_that_goes_with_the_replicas(service: Service, k8s: Commands) -> None:
+    change(service, {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}})
+    error = refused(service, k8s)
+    assert error["code"] == "claim-deleted-when-scaled"
+    assert '"whenScaled":"Retain"' in error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("create", "jobs"),
+        ("delete", "jobs"),
+        ("update", "statefulsets/scale"),
+        ("get", "pods/log"),
+        ("update", "leases"),
+        ("list", "cronjobs"),
+    ],
+)
+def test_d13_a_right_that_will_be_needed(
+    service: Service, k8s: Commands, verb: str, resource: str
+) -> None:
+    service.cluster.deny(verb, resource)
+    error = refused(service, k8s, code=9)
+    assert error["code"] == "no-rights"
+    assert error["details"]["missing"][0].startswith(f"{verb} {resource}")
+    assert f"--verb={verb}" in error["hint"]
+
+
+def test_a_cron_job_on_the_claim_unless_it_is_suspended(service: Service, k8s: Commands) -> None:
+    spec = job("backup", ["true"], service.claim)["spec"]
+    body = {"schedule": "0 2 * * *", "suspend": False, "jobTemplate": {"spec": spec}}
+    cluster = service.cluster
+    cluster.create(CRON_JOBS, "default", {"metadata": {"name": "backup"}, "spec": body})
+    assert refused(service, k8s)["details"]["others"] == ["cronjob/backup"]
+
+    def suspend(cron_job: Json) -> None:
+        cron_job["spec"]["suspend"] = True
+
+    store = cluster.state.store
+    cluster.do(lambda: mutate(store, CRON_JOBS, "default", "backup", suspend))
+    assert k8s(*WORDS).returncode == 0
+
+
+def test_another_workload_and_a_bare_pod_on_the_claim(service: Service, k8s: Commands) -> None:
+    cluster = service.cluster
+    other = deployment("viewer", replicas=1)
+    volume = {"name": "d", "persistentVolumeClaim": {"claimName": service.claim}}
+    other["spec"]["template"]["spec"]["volumes"] = [volume]
+    cluster.create(DEPLOYMENTS, "default", other)
+    pod = {"containers": [{"name": "c", "image": "x", "command": ["sleep", "9"]}]}
+    cluster.create(
+        PODS, "default", {"metadata": {"name": "shell"}, "spec": {**pod, "volumes": [volume]}}
+    )
+    others = refused(service, k8s)["details"]["others"]
+    assert "deployment/viewer" in others
+    assert "pod/shell" in others
+
+
+def scaler(most: int) -> Json:
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"}
+    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": most}
+    return {"metadata": {"name": "web"}, "spec": spec}
+
+
+def test_an_autoscaler(service: Service, k8s: Commands) -> None:
+    service.cluster.create(AUTOSCALERS, "default", scaler(3))
+    error = refused(service, k8s)
+    assert (error["code"], error["details"]["owners"]) == ("workload-owned", ["autoscaler"])
+    assert k8s(*WORDS, "--accept-owner").returncode == 0
+
+
+def test_an_autoscaler_of_something_else(service: Service, k8s: Commands) -> None:
+    other = scaler(3)
+    other["spec"]["scaleTargetRef"]["name"] = "other"
+    service.cluster.create(AUTOSCALERS, "default", other)
+    assert k8s(*WORDS).returncode == 0
+
+
+def test_keda_unless_it_is_paused(service: Service, k8s: Commands) -> None:
+    cluster = service.cluster
+    cluster.add_kind(SCALED_OBJECTS)
+    spec = {"scaleTargetRef": {"kind": "StatefulSet", "name": "web"}}
+    cluster.create(SCALED_OBJECTS, "default", {"metadata": {"name": "web"}, "spec": spec})
+    try:
+        error = refused(service, k8s)
+        assert error["details"]["owners"] == ["keda"]
+        assert "autoscaling.keda.sh/paused=true" in error["hint"]
+
+        def pause(scaled: Json) -> None:
+            scaled["metadata"]["annotations"] = {"autoscaling.keda.sh/paused": "true"}
+
+        store = cluster.state.store
+        cluster.do(lambda: mutate(store, SCALED_OBJECTS, "default", "web", pause))
+        assert k8s(*WORDS, "--dry-run").returncode == 0
+    finally:
+        cluster.do(lambda: cluster.state.registry.known.remove(SCALED_OBJECTS))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "owner", "hint"),
+    [
+        (
+            {
+                "annotations": {
+                    "argocd.argoproj.io/tracking-id": "shop:apps/StatefulSet:default/web"
+                }
+            },
+            "argocd",
+            "argocd app set shop",
+        ),
+        (
+            {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}},
+            "flux",
+            "flux suspend kustomization apps",
+        ),
+        (
+            {"labels": {"helm.toolkit.fluxcd.io/name": "web"}},
+            "flux",
+            "flux suspend helmrelease web",
+        ),
+    ],
+)
+def test_what_sets_it_back_to_its_repository(
+    service: Service, k8s: Commands, metadata: Json, owner: str, hint: str
+) -> None:
+    change(service, {}, **metadata)
+    error = refused(service, k8s)
+    assert error["details"]["owners"] == [owner]
+    assert hint in error["hint"]
+
+
+def lease(holder: str, lasts: int) -> Json:
+    return {
+        "metadata": {"name": "orchctl-statefulset-web"},
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": lasts,
+            "acquireTime": "2025-10-20T10:00:00.000000Z",
+            "renewTime": "2025-10-20T10:00:00.000000Z",
+        },
+    }
+
+
+def test_a_lease_that_another_holds(service: Service, k8s: Commands) -> None:
+    service.cluster.create(LEASES, "default", lease("ci-7/other/1/2", 600))
+    error = refused(service, k8s, code=4)
+    assert error["code"] == "run-under-way"
+    assert "ci-7" in error["message"]
+
+
+def test_a_lease_that_nobody_renews(service: Service, k8s: Commands) -> None:
+    """By the time that passes here: the moment written into it may come from a wrong clock."""
+    service.cluster.create(LEASES, "default", lease("ci-7/other/1/2", 1))
+    assert k8s(*WORDS, "--lock-timeout", "20s").returncode == 0
+    service.require_over(V2)
+
+
+def test_a_node_that_is_away_is_not_forced(service: Service, k8s: Commands) -> None:
+    cluster = service.cluster
+    [pod] = cluster.pods("default")
+    cluster.node_down(pod["spec"]["nodeName"])
+    error = k8s.failure(*WORDS, "--timeout", "2s", code=10)
+    assert error["code"] == "claim-in-use"
+    assert service.object["spec"]["replicas"] == 1
+    assert [one["metadata"]["uid"] for one in cluster.pods("default")] == [pod["metadata"]["uid"]]
+    assert all(one.method != "DELETE" or "pods" not in one.path for one in cluster.history.writes())
+    cluster.node_up(pod["spec"]["nodeName"])
+    cluster.wait(lambda: pod["metadata"]["uid"] not in str(cluster.pods("default")))
+    service.require_over(V1)
+
+
+def test_an_image_that_can_not_be_pulled(service: Service, k8s: Commands) -> None:
+    service.cluster.script(Script(image=V2, image_error="manifest unknown"))
+    error = k8s.failure(*WORDS, code=9)
+    assert error["code"] == "job-not-started"
+    assert "manifest unknown" in error["message"]
+    service.require_over(V1)
+
+
+def test_a_job_that_ends_without_a_word_is_run_once_more(service: Service, k8s: Commands) -> None:
+    service.pretend(code=137, log="")
+    error = k8s.failure(*WORDS, code=8)
+    assert error["code"] == "outcome-unknown"
+    assert service.object["spec"]["replicas"] == 0
+    assert service.step == "upgrading"
+    service.pretend()
+    assert k8s("deploy", "sts/web", "--resume").returncode == 0
+    service.require_over(V2)
+
+
+def test_a_restore_that_fails_needs_a_person(service: Service, k8s: Commands) -> None:
+    service.cluster.script(Script(image=V2, pod="web-0", run_for=0.01, exit_code=3))
+    error = {"code": "snapshot-gone", "message": "The snapshot is gone", "exit_code": 5}
+    service.pretend_restore({"error": error}, code=5)
+    failure = k8s.failure(*WORDS, code=8)
+    assert failure["code"] == "restore-failed"
+    assert "The snapshot is gone" in failure["message"]
+    assert "snap.db" in failure["state"]
+    assert service.object["spec"]["replicas"] == 0
+    service.pretend_restore({"ok": True, "to": "001"})
+    assert k8s.result("deploy", "sts/web", "--abort", code=0)["undone"]
+    service.require_over(V1)
