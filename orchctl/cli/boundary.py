@@ -16,6 +16,9 @@ from orchctl.cli.invocation import Invocation
 from orchctl.config import masked_url
 from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
 
+# Seconds until an interruption that was dropped comes again.
+_AGAIN_AFTER = 0.01
+
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line.
@@ -33,6 +36,8 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         # A container is stopped with SIGTERM: it must unwind like Ctrl-C, not die in mid-step.
         signal.signal(signal.SIGTERM, _interrupt)
+        if sys.unraisablehook is sys.__unraisablehook__:
+            sys.unraisablehook = _unraisable
         code = _execute(words, invocation)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the boundary
@@ -70,6 +75,15 @@ def _open_standard_streams() -> None:
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """Interrupt once more where Python drops the interruption: in a destructor or a callback."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_AFTER)
 
 
 def _report(error: BaseException, invocation: Invocation) -> int:

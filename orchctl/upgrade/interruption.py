@@ -80,6 +80,18 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._seen = True
-        if self._held_back:
+        if self._held_back or _closes_a_connection(frame):
             return
         self._before[number](number, frame)
+
+
+def _closes_a_connection(frame: FrameType | None) -> bool:
+    """Whether SQLAlchemy's pool is at work, which would log what breaks it off as a fault.
+
+    It soon is done, and what is noted is asked for before the next step.
+    """
+    while frame is not None:
+        if frame.f_code.co_name == "_close_connection":
+            return frame.f_globals.get("__name__") == "sqlalchemy.pool.base"
+        frame = frame.f_back
+    return False

@@ -54,6 +54,7 @@ class Command:
             with contextlib.suppress(OSError):  # nobody reads it, or its disk is full
                 stream.flush()
         os.umask(self.umask)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # a timer outlives exec, its handler doesn't
         for number in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
         try:

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.browsers import SECRETS, Visitor, log_in, token_of
 from tests.support.migration_chain import query
 from tests.support.orchestrator import Service
+from tests.support.processes import wait_until
 
 
 def row(page: Page, name: str) -> Locator:
@@ -79,8 +80,8 @@ def test_a_provider_from_its_beginning_to_its_end(visit: Visitor, service: Servi
     dialog.get_by_label("New API key").fill("another-key")
     dialog.get_by_label("Rate limit").fill("")
     dialog.get_by_role("button", name="Save").click()
+    wait_until(lambda: key_of(service, "Mistral EU") == "another-key")
     expect(page.get_by_role("status")).to_be_visible()
-    assert key_of(service, "Mistral EU") == "another-key"
 
     confirm(page, "Delete Mistral EU", "Mistral EU will be deleted. It serves no model.")
     expect(page.get_by_role("status")).to_have_text("Mistral EU has been deleted.")

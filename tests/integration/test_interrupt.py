@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,7 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
+from orchctl.upgrade.interruption import Interruption
 from tests.support.env_shapes import SHAPES, STOCK, url_for
 from tests.support.preloaded import Run, orchctl, start
 from tests.support.processes import holding, wait_until
@@ -164,6 +167,50 @@ def test_inside_one_long_statement(tmp_path: Path, shape: str, number: int) -> N
     project = _project(tmp_path, ADD + READY + LONG_QUERY, shape=shape)
     _interrupted(project, NO_REHEARSAL, number, _ready(project))
     _next_run_works(project)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_in_a_destructor_where_python_drops_it(tmp_path: Path, number: int) -> None:
+    drops = f"""
+class Dropped:
+    def __del__(self):
+        signal.raise_signal({int(number)})
+        time.sleep(0)
+
+
+Dropped()
+"""
+    module = f"import signal, sys, time{drops}"
+    project = _project(tmp_path, ADD)
+    env = project.folder / "migrations" / "env.py"
+    env.write_text(f"{module}time.sleep(60)\n{env.read_text()}")
+    done = orchctl(project, "upgrade", "--no-backup")
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    assert project.heads() == ["001"]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_while_a_connection_is_closed(number: int, caplog: pytest.LogCaptureFixture) -> None:
+    class Closing(sqlite3.Connection):
+        def close(self) -> None:
+            signal.raise_signal(number)
+            super().close()
+
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(":memory:", factory=Closing),
+        poolclass=NullPool,
+    )
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with Interruption() as interruption:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+            assert interruption.seen
+    finally:
+        signal.signal(number, before)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("number", SIGNALS)
