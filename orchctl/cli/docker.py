@@ -1,4 +1,4 @@
-"""`orchctl docker restart | status | logs`."""
+"""`orchctl docker restart | status | logs | upgrade`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from orchctl.cli.docker_text import (
     show_statuses,
     status_object,
 )
+from orchctl.cli.docker_upgrade import upgrade
 from orchctl.cli.invocation import Invocation, Json, begin
 from orchctl.cli.workload import (
     Headers,
@@ -51,7 +52,8 @@ def register(app: typer.Typer) -> None:
     group.command("restart")(restart)
     group.command("status")(status)
     group.command("logs")(logs)
-    app.add_typer(group, name="docker", help="Containers: restart, status, logs.")
+    group.command("upgrade")(upgrade)
+    app.add_typer(group, name="docker", help="Containers: restart, status, logs, upgrade.")
 
 
 def restart(

@@ -1,75 +1,127 @@
-"""The engine run where the revisions are: in a one-off container of the new image."""
+"""The engine run where the revisions are: in a one-off container of an image."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchctl.errors import OrchctlError, Refused, UpgradeFailed
+from orchctl.errors import (
+    ConfigurationError,
+    Interrupted,
+    LockHeld,
+    NegativeAnswer,
+    OrchctlError,
+    Refused,
+    RestoreFailed,
+    TimedOut,
+    UpgradeFailed,
+    UpgradeRestored,
+    UsageError,
+    WorkloadFailed,
+)
 from orchctl.workloads.docker.find import look
-from orchctl.workloads.docker.one_off import Ran, run_once
+from orchctl.workloads.docker.one_off import run_once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from orchctl.deploy.means import Means
     from orchctl.deploy.record import Deployment
+    from orchctl.workloads.docker.engine import Engine
+    from orchctl.workloads.facts import ContainerFacts
+
+_KINDS: dict[int, type[OrchctlError]] = {
+    int(kind.exit_code): kind
+    for kind in (
+        NegativeAnswer,
+        UsageError,
+        ConfigurationError,
+        LockHeld,
+        Refused,
+        UpgradeFailed,
+        UpgradeRestored,
+        RestoreFailed,
+        WorkloadFailed,
+        TimedOut,
+        Interrupted,
+    )
+}
 
 
 def rehearse_inside(means: Means, deployment: Deployment) -> None:
     """Rehearse in the new image, while the service goes on.
 
     Raises:
-        UpgradeFailed: `inside-failed`; nothing was changed.
-        WorkloadFailed: As `run_once` does.
+        OrchctlError: As `run_inside` says; nothing was changed.
     """
     _run(means, deployment, ["orchctl", "rehearse", deployment.revision, "--json"])
     means.listener.step(f"Rehearsed on a copy, in {deployment.image}")
 
 
-def upgrade_inside(means: Means, deployment: Deployment) -> dict[str, Any]:
-    """Upgrade in the new image, everything else stopped; what it says, as `upgrade --json`.
+def upgrade_inside(means: Means, deployment: Deployment) -> None:
+    """Upgrade in the new image, everything else stopped.
 
     Raises:
-        UpgradeFailed: `inside-failed`; the database is as before, or restored.
-        WorkloadFailed: As `run_once` does.
+        OrchctlError: As `run_inside` says.
     """
     words = ["orchctl", "upgrade", deployment.revision, "--no-rehearse", "--json"]
-    ran = _run(means, deployment, words)
-    told = _object(ran.stdout)
-    means.listener.step(f"Upgraded in {deployment.image}: {_moved(told)}")
-    return told
+    told = _run(means, deployment, words)
+    revisions = " -> ".join(told.get("revisions") or []) or "nothing to do"
+    means.listener.step(f"Upgraded in {deployment.image}: {revisions}")
 
 
-def _run(means: Means, deployment: Deployment, words: Sequence[str]) -> Ran:
-    held = next(one for one in deployment.containers if one.replaced)
-    service = look(means.engine, held.name)
+def run_inside(
+    engine: Engine,
+    service: ContainerFacts,
+    image: str,
+    words: Sequence[str],
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run orchctl in a one-off container, and read its answer.
+
+    Args:
+        engine: The engine.
+        service: Whose mounts, variables and user it gets.
+        image: What the container is made of.
+        words: The command, with `--json`.
+        tell: Called with every line that it prints on stderr.
+
+    Returns:
+        The JSON object that it printed.
+
+    Raises:
+        OrchctlError: `inside-failed`, of the class that has the exit code of the one inside, with
+            what that said.
+        WorkloadFailed, LockHeld: As `run_once` does.
+    """
     lines: list[str] = []
 
-    def tell(line: str) -> None:
+    def heard(line: str) -> None:
         lines.append(line)
-        means.listener.running(f"  {line}")
+        if not line.startswith("{"):  # the error object, which is told as ours
+            tell(line)
 
-    ran = run_once(means.engine, service, deployment.image_id, words, tell)
+    ran = run_once(engine, service, image, words, heard)
     if ran.exit_code == 0:
-        return ran
-    raise _failed(deployment, words, ran, lines)
-
-
-def _failed(
-    deployment: Deployment, words: Sequence[str], ran: Ran, lines: Sequence[str]
-) -> OrchctlError:
-    """What the engine in the image said, as an error of ours."""
+        return _object(ran.stdout)
     said = _object("\n".join(lines)).get("error") or {}
     told = said.get("message") or next((line for line in reversed(lines) if line.strip()), "")
-    kind = Refused if ran.exit_code == 5 else UpgradeFailed
-    return kind(
-        f"{' '.join(words[:2])} in {deployment.image} ended with {ran.exit_code}: {told}",
+    raise _KINDS.get(ran.exit_code, WorkloadFailed)(
+        f"{' '.join(words[:2])} in {image} ended with {ran.exit_code}" + (f": {told}" * bool(told)),
         code="inside-failed",
         state=said.get("state"),
         hint=said.get("hint"),
-        details={"exit": ran.exit_code, "cause": said.get("code"), "last_lines": list(lines[-20:])},
+        details={"exit": ran.exit_code, "cause": said.get("code"), "last_lines": lines[-20:]},
     )
+
+
+def _run(means: Means, deployment: Deployment, words: Sequence[str]) -> dict[str, Any]:
+    held = next(one for one in deployment.containers if one.replaced)
+    service = look(means.engine, held.name)
+
+    def tell(line: str) -> None:
+        means.listener.running(f"  {line}")
+
+    return run_inside(means.engine, service, deployment.image_id, words, tell)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -81,8 +133,3 @@ def _object(text: str) -> dict[str, Any]:
             continue
         return found if isinstance(found, dict) else {}
     return {}
-
-
-def _moved(told: dict[str, Any]) -> str:
-    revisions = told.get("revisions") or []
-    return " -> ".join(revisions) if revisions else "nothing to do"

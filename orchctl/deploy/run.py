@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from orchctl.deploy.means import Means
     from orchctl.deploy.plan import DeployPlan
 
-_RETURN = 20.0  # seconds that an engine has to come back
-_TRIES = 3
+RETURN = 20.0  # seconds that an engine has to come back
+_PAUSE = 0.5
 _AWAY = ("engine-away", "engine-permission")
 
 
@@ -93,7 +93,8 @@ def deploy(means: Means, deployment: Deployment) -> DeployReport:
 def carry_on(means: Means, deployment: Deployment) -> DeployReport:
     """Carry out what is left of a deploy; raises as `deploy`."""
     began = time.monotonic()
-    for attempt in range(1, _TRIES + 1):
+    until: float | None = None
+    while True:
         try:
             stopped = time.monotonic()
             deployment, trouble = _forward(means, deployment)
@@ -102,7 +103,9 @@ def carry_on(means: Means, deployment: Deployment) -> DeployReport:
         except OrchctlError as error:
             if error.code not in _AWAY:
                 raise undo_after(error, means, deployment) from error
-            if attempt == _TRIES or not came_back(means):
+            # One that is on its way down may answer again and again before it is gone.
+            until = until or time.monotonic() + RETURN
+            if not came_back(means, error, until):
                 raise left_unfinished(error, deployment) from error
             means.listener.warning("The engine was away; taking up where that was")
             deployment = where_it_is(deployment)
@@ -129,19 +132,27 @@ def where_it_is(deployment: Deployment) -> Deployment:
     return found
 
 
-def came_back(means: Means) -> bool:
-    """Wait for an engine that went away; whether it is there again."""
-    until = time.monotonic() + _RETURN
+def came_back(means: Means, error: OrchctlError, until: float) -> bool:
+    """Wait for an engine that went away; whether it is there again.
+
+    One that takes connections and says nothing is not being started anew: it hangs.
+
+    Args:
+        means: What the deploy works with.
+        error: By which it showed that the engine is away.
+        until: How long to wait at most, of the monotonic clock.
+    """
+    if error.code != "engine-away" or "no answer within" in error.message:
+        return False
     means.listener.running("The engine went away; waiting for it to come back")
-    while True:
+    while time.monotonic() < until:
+        time.sleep(_PAUSE)
         try:
             means.engine.machine()
         except WorkloadFailed:
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.25)
-        else:
-            return True
+            continue
+        return True
+    return False
 
 
 def left_unfinished(error: OrchctlError, deployment: Deployment) -> OrchctlError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from orchctl.deploy import record
 from orchctl.deploy.place import DeployedDatabase, find_deployed
 from orchctl.deploy.record import Deployment
 from orchctl.deploy.run import (
+    RETURN,
     DeployReport,
     came_back,
     carry_on,
@@ -109,7 +111,7 @@ def abort(means: Means, deployment: Deployment) -> str:
         return undo(means, deployment)
     except OrchctlError as error:
         if error.code == "engine-away":
-            if came_back(means):
+            if came_back(means, error, time.monotonic() + RETURN):
                 return undo(means, deployment)
             raise left_unfinished(error, deployment) from error
         raise half_way(WorkloadFailed(_why(deployment)), error) from error

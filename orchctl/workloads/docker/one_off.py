@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from orchctl.workloads.facts import ContainerFacts
 
 ONE_OFF = ".one-off-by-orchctl"
-_GRACE = 30.0  # seconds that an upgrade has to unwind
+# Seconds that a command has to unwind; an upgrade that is killed is undone by SQLite.
+_GRACE = 10.0
 
 
 @dataclass(frozen=True)
