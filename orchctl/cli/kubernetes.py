@@ -258,6 +258,10 @@ def wait(
 def status(
     context: typer.Context,
     target: TargetArgument = None,
+    database: Annotated[
+        bool,
+        typer.Option("--database", help="Ask a ready pod's orchctl for its database's revision."),
+    ] = False,
     selector: Labels = None,
     namespace: Namespace = None,
     cluster_context: Context = None,
@@ -270,11 +274,11 @@ def status(
     with looked_up(invocation, place) as (cluster, every):
         from orchctl.workloads.kubernetes.status import read_status
 
-        statuses = [read_status(cluster, found) for found in every]
+        statuses = [read_status(cluster, found, ask_pods=database) for found in every]
     good = all(one.good for one in statuses)
     invocation.output.result(
         {"ok": good, "workloads": [status_object(one) for one in statuses]},
-        lambda: show_statuses(invocation.output, statuses),
+        lambda: show_statuses(invocation.output, statuses, asked=database),
     )
     if not good:
         raise typer.Exit(1)

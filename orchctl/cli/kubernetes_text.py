@@ -109,6 +109,7 @@ def status_object(one: WorkloadStatus) -> dict[str, Any]:
         "ready": sum(pod.ready for pod in one.pods),
         "restarted_at": one.restarted_at or None,
         "images": one.images,
+        "revision": one.revision,
         "pods": [pod_object(pod) for pod in one.pods],
         "claims": [
             {
@@ -156,7 +157,7 @@ def _container_object(one: ContainerState) -> dict[str, Any]:
     }
 
 
-def show_statuses(output: Output, statuses: Sequence[WorkloadStatus]) -> None:
+def show_statuses(output: Output, statuses: Sequence[WorkloadStatus], *, asked: bool) -> None:
     """Everything about each workload."""
     from orchctl.workloads.kubernetes.pods import why_not_ready
 
@@ -166,6 +167,9 @@ def show_statuses(output: Output, statuses: Sequence[WorkloadStatus]) -> None:
         output.line(f"{one.target} in {one.namespace}: {one.progress.told}", "bold")
         pairs = [(f"image {name}", image) for name, image in one.images.items()]
         pairs += [("restarted", one.restarted_at)] if one.restarted_at else []
+        if asked:
+            told = "no pod can tell" if one.revision is None else one.revision or "base"
+            pairs.append(("database", told))
         pairs += [
             ("claim", " ".join(filter(None, (c.name, *c.access_modes, c.size, c.phase))))
             for c in one.claims

@@ -84,6 +84,29 @@ def test_status_of_what_was_scaled_away_is_good(cluster: Cluster, k8s: Commands)
     assert "no replicas" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("said", "revision", "text"),
+    [
+        ((0, '{"revisions": ["004"], "at_head": true}'), "004", "004"),
+        ((0, '{"revisions": []}'), "", "base"),
+        ((127, "orchctl: not found"), None, "no pod can tell"),
+    ],
+)
+def test_a_pod_is_asked_for_its_database_s_revision(
+    cluster: Cluster, k8s: Commands, said: tuple[int, str], revision: str | None, text: str
+) -> None:
+    cluster.script(Script(exec_results={"orchctl current --json": said}))
+    cluster.create(STATEFUL_SETS, "default", stateful_set("db"))
+    settled(cluster, 1)
+    k8s("wait", "sts/db")
+    assert k8s.result("status", "sts/db", "--database")["workloads"][0]["revision"] == revision
+    assert f"database   {text}" in k8s("status", "sts/db", "--database").stdout
+    assert not [one for one in cluster.history.writes() if one.verb != "create"]
+    cluster.deny("create", "pods/exec")
+    cluster.deny("get", "pods/exec")
+    assert k8s.result("status", "sts/db", "--database")["workloads"][0]["revision"] is None
+
+
 # -- wait ----------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchctl.workloads.kubernetes.find import Found, pods_of
+from orchctl.workloads.kubernetes.inside import revision_inside
 from orchctl.workloads.kubernetes.kinds import POD, desired, images_of
 from orchctl.workloads.kubernetes.pods import PodFacts, read_pod, why_not_ready
 from orchctl.workloads.kubernetes.restart import RESTARTED_AT
@@ -37,6 +38,7 @@ class WorkloadStatus:
         claims: What its pods mount.
         hazards: In which ways two of them can write to one database.
         held: Why a change would not reach its pods; None when it would.
+        revision: Of the database, as a pod told; "" at base, None when none was asked or could.
     """
 
     target: str
@@ -49,6 +51,7 @@ class WorkloadStatus:
     claims: tuple[ClaimFacts, ...]
     hazards: tuple[Hazard, ...]
     held: Standstill | None
+    revision: str | None = None
 
     @property
     def good(self) -> bool:
@@ -58,8 +61,17 @@ class WorkloadStatus:
         return (self.progress.done or held) and ready >= self.wanted
 
 
-def read_status(cluster: Cluster, found: Found) -> WorkloadStatus:
-    """Look at a workload or a pod; raises as Cluster does."""
+def read_status(cluster: Cluster, found: Found, *, ask_pods: bool = False) -> WorkloadStatus:
+    """Look at a workload or a pod.
+
+    Args:
+        cluster: The cluster.
+        found: The workload or pod.
+        ask_pods: Run `orchctl current` in a ready pod, for its database's revision.
+
+    Raises:
+        OrchctlError: As Cluster does.
+    """
     pods = tuple(read_pod(one) for one in pods_of(cluster, found))
     claims = read_claims(cluster, found.kind, found.object)
     if found.kind is POD:
@@ -86,4 +98,5 @@ def read_status(cluster: Cluster, found: Found) -> WorkloadStatus:
         claims,
         hazards(found.kind, found.object, claims),
         held,
+        revision_inside(cluster, pods) if ask_pods else None,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.patching import json_patch, merge_patch, strategic_merge
 from tests.kubernetes.fake.reading import Query, list_body, list_objects, matches
 from tests.kubernetes.fake.refusals import (
@@ -98,7 +98,7 @@ def _checked(call: Call) -> Json:
     resource = call.target.resource
     if not isinstance(call.body, dict):
         raise bad_request("the object provided is unrecognized: not an object")
-    body = copy.deepcopy(call.body)
+    body = copied(call.body)
     kind = body.get("kind", resource.kind)
     version = body.get("apiVersion", resource.api_version)
     if (kind, version) != (resource.kind, resource.api_version):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.refusals import rejected_patch
 from tests.kubernetes.fake.resources import Json
 
@@ -33,7 +33,7 @@ _MERGED_PRIMITIVES = {"finalizers"}
 def merge_patch(held: Any, patch: Any) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     merged = dict(held) if isinstance(held, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -45,7 +45,7 @@ def merge_patch(held: Any, patch: Any) -> Any:
 
 def json_patch(held: Json, operations: list[Json]) -> Json:
     """RFC 6902; refuses with 422 what doesn't apply, a failed `test` too."""
-    body = copy.deepcopy(held)
+    body = copied(held)
     try:
         for operation in operations:
             body = _operate(body, operation)
@@ -63,7 +63,7 @@ def _operate(body: Json, operation: Json) -> Json:
         return body
     if verb in {"move", "copy"}:
         source = _steps(operation["from"])
-        value = copy.deepcopy(_at(body, source))
+        value = copied(_at(body, source))
         if verb == "move":
             _drop(body, source)
         _put(body, steps, value, insert=True)
@@ -144,7 +144,7 @@ def _merge_list(field: str, held: list[Any], patch: list[Any]) -> list[Any]:
         return held + [each for each in patch if each not in held]
     merge_key = _merge_key(field, held + patch)
     if merge_key is None:
-        return copy.deepcopy(patch)
+        return copied(patch)
     if any(each.get("$patch") == "replace" for each in patch):
         return [each for each in patch if "$patch" not in each]
     merged = list(held)

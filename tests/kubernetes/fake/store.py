@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.moments import new_uid, stamp
 from tests.kubernetes.fake.refusals import already_exists, expired, not_found
 from tests.kubernetes.fake.resources import Json, Resource
@@ -53,7 +53,7 @@ class Store:
         found = self.find(resource, namespace, name)
         if found is None:
             raise not_found(resource, name)
-        return copy.deepcopy(found)
+        return copied(found)
 
     def all(self, resource: Resource, namespace: str = "") -> list[Json]:
         """Every object of a kind, in order of namespace and name; not to be changed."""
@@ -112,7 +112,7 @@ class Store:
     def _write(self, kind: str, resource: Resource, body: Json, before: Json | None) -> Json:
         self.version += 1
         meta = {**body["metadata"], "resourceVersion": str(self.version)}
-        held = copy.deepcopy({**body, "metadata": meta})
+        held = copied({**body, "metadata": meta})
         table = self._tables.setdefault(resource, {})
         key = (meta.get("namespace", ""), meta["name"])
         if kind == "DELETED":

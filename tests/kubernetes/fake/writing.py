@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.defaults import begin, fill
 from tests.kubernetes.fake.moments import new_uid, stamp, suffix
 from tests.kubernetes.fake.refusals import (
@@ -49,7 +49,7 @@ class Written:
 
 def create(store: Store, resource: Resource, body: Json, *, dry_run: bool = False) -> Json:
     """Puts in a new object; refuses with 403, 404, 409 and 422."""
-    body = copy.deepcopy(body)
+    body = copied(body)
     body = _without_nulls(body) if not resource.custom else body
     body["apiVersion"], body["kind"] = resource.api_version, resource.kind
     meta = _own_metadata(body.get("metadata") or {})
@@ -140,8 +140,8 @@ def check_version(resource: Resource, before: Json, given: Json) -> None:
 
 def _combined(resource: Resource, before: Json, body: Json, sub: str) -> Json:
     if sub == "status":
-        return {**copy.deepcopy(before), "status": copy.deepcopy(body.get("status") or {})}
-    after = _without_nulls(body) if not resource.custom else copy.deepcopy(body)
+        return {**copied(before), "status": copied(body.get("status") or {})}
+    after = _without_nulls(body) if not resource.custom else copied(body)
     after["apiVersion"], after["kind"] = resource.api_version, resource.kind
     meta = after["metadata"]
     for key in (*_SERVERS_OWN, _GRACE_FIELD):
@@ -186,7 +186,7 @@ def mutate(
     if store.find(resource, namespace, name) is None:
         return None
     before = store.get(resource, namespace, name)
-    after = copy.deepcopy(before)
+    after = copied(before)
     change(after)
     # Giving a pod its node is not counted as a change of what was asked for.
     counted = resource.generation and resource.kind != "Pod"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 from tests.kubernetes.fake import events
@@ -15,6 +14,7 @@ from tests.kubernetes.fake.controllers.owned import (
     template_hash,
 )
 from tests.kubernetes.fake.controllers.progress import progressing, sync_paused, write_status
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.refusals import Refused
 from tests.kubernetes.fake.resources import DEPLOYMENTS, PODS, REPLICA_SETS, Json
 from tests.kubernetes.fake.state import State
@@ -144,10 +144,10 @@ class _Rollout:
         return f"{self.meta['name']}-{template_hash(self.spec['template'])}"
 
     def _create_new(self, replicas: int, revision: int) -> None:
-        template = copy.deepcopy(self.spec["template"])
+        template = copied(self.spec["template"])
         added = {"pod-template-hash": template_hash(template)}
         template["metadata"].setdefault("labels", {}).update(added)
-        selector = copy.deepcopy(self.spec["selector"])
+        selector = copied(self.spec["selector"])
         selector.setdefault("matchLabels", {}).update(added)
         body: Json = {
             "metadata": {

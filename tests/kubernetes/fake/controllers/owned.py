@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.moments import content_hash, seconds_since
 from tests.kubernetes.fake.refusals import Refused
 from tests.kubernetes.fake.resources import PODS, Json, Resource
@@ -74,13 +74,13 @@ def unavailable_for(pod: Json, min_ready: int) -> float | None:
 
 def template_hash(template: Json) -> str:
     """The hash of a template without what its own hash added to it."""
-    bare = copy.deepcopy(template)
+    bare = copied(template)
     (bare["metadata"].get("labels") or {}).pop("pod-template-hash", None)
     return content_hash(json.dumps(bare, sort_keys=True), 9)
 
 
 def pod_from(template: Json, owner: Json) -> Json:
-    meta = copy.deepcopy(template["metadata"])
+    meta = copied(template["metadata"])
     kept = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
     return {
         "metadata": {
@@ -89,7 +89,7 @@ def pod_from(template: Json, owner: Json) -> Json:
             "namespace": owner["metadata"]["namespace"],
             "ownerReferences": [reference(owner)],
         },
-        "spec": copy.deepcopy(template["spec"]),
+        "spec": copied(template["spec"]),
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 
 from tests.kubernetes.fake.controllers.owned import owned, reference
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.moments import content_hash
 from tests.kubernetes.fake.resources import REVISIONS, Json
 from tests.kubernetes.fake.store import Store
@@ -53,7 +53,7 @@ def _create(store: Store, owner: Json, data: Json, number: int) -> Json:
             "labels": {**(owner["spec"]["selector"].get("matchLabels") or {}), label: digest},
             "ownerReferences": [reference(owner)],
         },
-        "data": copy.deepcopy(data),
+        "data": copied(data),
         "revision": number,
     }
     return create(store, REVISIONS, body)

@@ -6,8 +6,6 @@ never becomes ready is waited for even when the template was put right meanwhile
 
 from __future__ import annotations
 
-import copy
-
 from tests.kubernetes.fake import events
 from tests.kubernetes.fake.controllers.loop import soonest
 from tests.kubernetes.fake.controllers.owned import (
@@ -23,6 +21,7 @@ from tests.kubernetes.fake.controllers.owned import (
     unavailable_for,
 )
 from tests.kubernetes.fake.controllers.revisions import HASH_LABEL, current, forget
+from tests.kubernetes.fake.copies import copied
 from tests.kubernetes.fake.resources import CLAIMS, PODS, REVISIONS, STATEFUL_SETS, Json
 from tests.kubernetes.fake.state import State
 from tests.kubernetes.fake.store import Store
@@ -175,12 +174,12 @@ class _Sync:
             name = f"{template['metadata']['name']}-{pod}"
             if self.store.find(CLAIMS, self.meta["namespace"], name) is not None:
                 continue
-            meta = copy.deepcopy(template["metadata"])
+            meta = copied(template["metadata"])
             labels = {**(meta.get("labels") or {}), **self.spec["selector"].get("matchLabels", {})}
             meta |= {"name": name, "namespace": self.meta["namespace"], "labels": labels}
             if self.spec["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete":
                 meta["ownerReferences"] = [reference(self.set)]
-            create(self.store, CLAIMS, {"metadata": meta, "spec": copy.deepcopy(template["spec"])})
+            create(self.store, CLAIMS, {"metadata": meta, "spec": copied(template["spec"])})
             self._tell(
                 "SuccessfulCreate", f"create Claim {name} Pod {pod} in StatefulSet %s success"
             )
