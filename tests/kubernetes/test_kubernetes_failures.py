@@ -145,12 +145,16 @@ def test_time_can_be_over(cluster: Cluster, k8s: Commands) -> None:
     assert "readiness probe not good yet" in error["message"]
 
 
-def test_d16_a_stuck_update_of_a_set_is_undone(cluster: Cluster, k8s: Commands) -> None:
-    cluster.script(Script(image=BAD, run_for=0.02, ready_after=None, exit_code=1))
+@pytest.mark.parametrize("run_for", [0.02, None], ids=["crashes", "never-ready"])
+def test_d16_a_stuck_update_of_a_set_is_undone(
+    cluster: Cluster, k8s: Commands, run_for: float | None
+) -> None:
+    cluster.script(Script(image=BAD, run_for=run_for, ready_after=None, exit_code=1))
     cluster.create(STATEFUL_SETS, "default", stateful_set("db"))
     settled(cluster, 1)
-    assert k8s("set-image", "sts/db", BAD).returncode == 9
-    done = k8s("rollback", "sts/db")
+    code, timeout = (9, "50s") if run_for else (10, "2s")
+    assert k8s("set-image", "sts/db", BAD, "--timeout", timeout).returncode == code
+    done = k8s("rollback", "sts/db", "--timeout", "50s")
     assert done.returncode == 0, done.stderr
     [pod] = cluster.pods("default")
     assert pod["spec"]["containers"][0]["image"] == "localhost/web:v1"

@@ -20,7 +20,7 @@ from orchctl.workloads.kubernetes.kinds import (
     selector_text,
     template_of,
 )
-from orchctl.workloads.kubernetes.pods import read_pod, trouble_of
+from orchctl.workloads.kubernetes.pods import read_pod
 from orchctl.workloads.kubernetes.restart import Change, Patience, apply_change
 from orchctl.workloads.kubernetes.rollout import revision_number
 
@@ -146,7 +146,12 @@ def earlier_revision(
 def _stuck_pods(cluster: Cluster, found: Found) -> list[Object]:
     if found.kind is not STATEFUL_SET:
         return []
-    return [one for one in pods_of(cluster, found) if trouble_of(read_pod(one)) is not None]
+    # Whatever they say of it at this moment: between two back-offs they seem to be starting.
+    newest = found.object.get("status", {}).get("updateRevision")
+    read = [(one, read_pod(one)) for one in pods_of(cluster, found)]
+    return [
+        one for one, pod in read if not (pod.ready or pod.terminating) and pod.revision == newest
+    ]
 
 
 def _images(revision: Object) -> dict[str, str]:
