@@ -51,6 +51,8 @@ def upgrade(
     allowed = chosen_seconds(grace, "--grace", workload.grace)
     words = [to, *([] if rehearse else ["--no-rehearse"])]
     words += [word for one in allow_loss or () for word in ("--allow-loss", one)]
+    if output.as_json or copy_to:
+        words.append("--json")  # names the snapshot; without it the log is shown as it comes
     from orchctl.deploy.stopped import upgrade_stopped
     from orchctl.workloads.docker.find import find_one
 
@@ -72,6 +74,9 @@ def upgrade(
         "stopped": list(done.started),
         "copied": done.copied and str(done.copied),
     }
-    moved = f"{done.told.get('from') or 'base'} -> {done.told.get('to') or 'base'}"
+    told = (
+        done.told.get("text")
+        or f"{done.told.get('from') or 'base'} -> {done.told.get('to') or 'base'}"
+    )
     copied = f"; snapshot copied to {done.copied}" if done.copied else ""
-    output.result(data, lambda: output.line(f"{done.container}: {moved} in {done.image}{copied}"))
+    output.result(data, lambda: output.line(f"{done.container} ({done.image}): {told}{copied}"))

@@ -82,11 +82,11 @@ def run_inside(
         engine: The engine.
         service: Whose mounts, variables and user it gets.
         image: What the container is made of.
-        words: The command, with `--json`.
+        words: The command.
         tell: Called with every line that it prints on stderr.
 
     Returns:
-        The JSON object that it printed.
+        The JSON object that it printed; what is none, as `text`.
 
     Raises:
         OrchctlError: `inside-failed`, of the class that has the exit code of the one inside, with
@@ -102,9 +102,10 @@ def run_inside(
 
     ran = run_once(engine, service, image, words, heard)
     if ran.exit_code == 0:
-        return _object(ran.stdout)
+        return _object(ran.stdout) or {"text": ran.stdout.strip()}
     said = _object("\n".join(lines)).get("error") or {}
-    told = said.get("message") or next((line for line in reversed(lines) if line.strip()), "")
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    told = said.get("message") or next((line for line in (*errors, *reversed(lines)) if line), "")
     raise _KINDS.get(ran.exit_code, WorkloadFailed)(
         f"{' '.join(words[:2])} in {image} ended with {ran.exit_code}" + (f": {told}" * bool(told)),
         code="inside-failed",

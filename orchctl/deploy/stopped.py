@@ -29,7 +29,7 @@ class UpgradedInside:
     Attributes:
         container: The service's.
         image: What the one-off was made of.
-        told: What `orchctl upgrade --json` said there.
+        told: What `orchctl upgrade --json` said there; without it `text`, its last word.
         started: The containers that were stopped, and run again.
         copied: The snapshot here; None when it wasn't asked for, or there is none.
     """
@@ -56,7 +56,8 @@ def upgrade_stopped(
     Args:
         engine: The engine.
         service: The service's container.
-        words: What follows `orchctl upgrade` inside.
+        words: What follows `orchctl upgrade` inside. With `--json` among them it answers with an
+            object, and says nothing meanwhile.
         tell: Called with every line of its log.
         image: What the one-off is made of; None takes the service's.
         copy_to: A folder here that gets the snapshot, too.
@@ -70,9 +71,7 @@ def upgrade_stopped(
     engine.image(reference)
     users = _users(engine, service)
     with _stopped(engine, users, tell, grace) as started:
-        told = run_inside(
-            engine, service, reference, ["orchctl", "upgrade", *words, "--json"], tell
-        )
+        told = run_inside(engine, service, reference, ["orchctl", "upgrade", *words], tell)
         copied = _copied(engine, service, told, copy_to) if copy_to else None
     return UpgradedInside(service.name, image or service.image, told, started, copied)
 

@@ -128,7 +128,11 @@ def test_ctrl_c_leaves_no_container_and_the_service_running(service: Service) ->
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_until(lambda: "Rehearsed" in service.said_inside(), "it is at work")
+        try:
+            wait_until(lambda: "Rehearsed" in service.said_inside(), "it is at work")
+        except BaseException:
+            running.kill()
+            raise
         os.kill(running.pid, signal.SIGINT)
         _, told = running.communicate(timeout=100)
         assert running.returncode == 130, told
