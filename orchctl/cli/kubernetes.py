@@ -23,6 +23,7 @@ from orchctl.cli.kubernetes_cluster import (
     looked_up,
 )
 from orchctl.cli.kubernetes_logs import logs
+from orchctl.cli.kubernetes_manifests import manifests
 from orchctl.cli.kubernetes_text import (
     change_object,
     event_object,
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     group.command("events")(events)
     group.command("upgrade")(upgrade)
     group.command("deploy")(deploy)
+    group.command("manifests")(manifests)
     app.add_typer(group, name="k8s", help="Deployments, StatefulSets, DaemonSets and pods.")
 
 
