@@ -30,7 +30,7 @@ Timeout = Annotated[
     str | None,
     typer.Option(help="How long each wait may take: stopped, and ready again (300s)."),
 ]
-Revision = Annotated[str, typer.Option(metavar="REV", help="Where to: head, +1, an id …")]
+Revision = Annotated[str, typer.Option(metavar="REV", help="Where to: head, or an id.")]
 Container = Annotated[
     str | None, typer.Option(help="The one with the database, where there are several.")
 ]

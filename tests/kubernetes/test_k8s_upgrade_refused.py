@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.faults import Fault
 from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.kubernetes.fake.resources import (
     AUTOSCALERS,
@@ -276,3 +278,36 @@ def test_a_restore_that_fails_needs_a_person(service: Service, k8s: Commands) ->
     service.pretend_restore({"ok": True, "to": "001"})
     assert k8s.result("deploy", "sts/web", "--abort", code=0)["undone"]
     service.require_over(V1)
+
+
+def test_a_relative_revision(service: Service, k8s: Commands) -> None:
+    """A Job that is run once more would go one further."""
+    error = refused(service, k8s, *WORDS, "--revision", "+1", code=2)
+    assert error["code"] == "relative-revision"
+
+
+def test_ctrl_c_says_where_it_stopped(service: Service, k8s: Commands) -> None:
+    service.pretend(run_for=30)
+    command = k8s.start(*WORDS)
+    service.cluster.wait(lambda: service.step == "upgrading")
+    service.cluster.wait(lambda: "Waiting for Job" in command.stderr())
+    command.send_signal(signal.SIGINT)
+    done = command.finished()
+    assert done.returncode == 130
+    assert "Interrupted while upgrading" in done.stderr
+    assert "--resume" in done.stderr
+    assert not service.cluster.objects(LEASES, "default")
+
+
+def test_a_cluster_that_goes_away_and_comes_back(service: Service, k8s: Commands) -> None:
+    """D12: every request is asked again; a Job that was made although nobody said so is found."""
+    cluster = service.cluster
+    lost = Fault("create", "jobs", lose_answer=True)
+    cluster.fault(Fault("create", "jobs", drop=True))  # the dry run
+    cluster.fault(Fault("create", "leases", before=lambda: cluster.fault(lost) and None))
+    cluster.fault(Fault("patch", "statefulsets/web", lose_answer=True, times=3))
+    cluster.fault(Fault("update", "scale", status=503, times=2))
+    cluster.fault(Fault("delete", "jobs", drop=True, times=1))
+    assert k8s(*WORDS).returncode == 0
+    assert lost.met == 1
+    service.require_over(V2)

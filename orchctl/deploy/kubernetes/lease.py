@@ -5,6 +5,7 @@ https://kubernetes.io/docs/concepts/architecture/leases/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -86,12 +87,16 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give it back; one that is another's by now stays."""
+        """Give it back; one that is another's by now stays.
+
+        Where the cluster is away it runs out by itself: no reason to hide what went wrong before.
+        """
         self._ended.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_SECONDS / 3)
         if self._object and not self._lost:
-            self._cluster.delete(LEASE, self.name, uid=self._object["metadata"]["uid"])
+            with contextlib.suppress(OrchctlError):
+                self._cluster.delete(LEASE, self.name, uid=self._object["metadata"]["uid"])
 
     def _made(self) -> bool:
         body: Object = {

@@ -109,7 +109,7 @@ def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
         wish: What was asked for.
 
     Raises:
-        UsageError: `bad-target`, `no-such-container`.
+        UsageError: `bad-target`, `no-such-container`, `relative-revision`.
         Refused: `several-writers`, `several-databases`, `claim-deleted-when-scaled`, `no-claim`,
             `claim-shared`, `workload-owned`, `paused`, `on-delete`, `partition`.
         WorkloadFailed: `no-rights`. As Cluster does; also when the server's dry run of a change
@@ -120,6 +120,13 @@ def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
             f"{found} can't be scaled to zero",
             code="bad-target",
             hint="deployment/NAME or statefulset/NAME",
+        )
+    if wish.revision.startswith(("+", "-")):
+        # A run that is gone on with may start its Job once more: it would go further each time.
+        raise UsageError(
+            f"{wish.revision} means something else once it has been reached",
+            code="relative-revision",
+            hint="head or a revision's id",
         )
     container = chosen_container(found.object, wish.container)
     require_rights(cluster, needs(found))

@@ -101,7 +101,8 @@ class Cluster:
 
         A lost connection is not answered by a second try: the object may be there already.
         """
-        return self._asked("POST", kind.path(self.namespace), _dry(dry_run), body, once=True)
+        path = kind.path(self.namespace)
+        return self._asked("POST", path, _dry(dry_run), body, once=not dry_run)
 
     def replace(
         self, kind: Kind, name: str, body: Object, sub: str = "", *, dry_run: bool = False
