@@ -34,7 +34,7 @@ from orchctl.cli.kubernetes_text import (
     status_object,
     waited_object,
 )
-from orchctl.cli.kubernetes_upgrade import deploy, upgrade
+from orchctl.cli.kubernetes_upgrade import deploy, downgrade, upgrade
 from orchctl.cli.workload import Headers, HealthUrl, chosen_check
 from orchctl.errors import TimedOut, WorkloadFailed
 
@@ -60,6 +60,7 @@ def register(app: typer.Typer) -> None:
     group.command("events")(events)
     group.command("upgrade")(upgrade)
     group.command("deploy")(deploy)
+    group.command("downgrade")(downgrade)
     group.command("manifests")(manifests)
     app.add_typer(group, name="k8s", help="Deployments, StatefulSets, DaemonSets and pods.")
 

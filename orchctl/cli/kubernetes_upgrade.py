@@ -1,4 +1,4 @@
-"""`orchctl k8s upgrade` and `orchctl k8s deploy`."""
+"""`orchctl k8s upgrade`, `deploy` and `downgrade`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchctl.cli.durations import seconds_of
-from orchctl.cli.invocation import Invocation, Json, begin
+from orchctl.cli.invocation import Invocation, Json, Yes, begin
 from orchctl.cli.kubernetes_cluster import (
     Context,
     Kubeconfig,
@@ -18,7 +18,7 @@ from orchctl.cli.kubernetes_cluster import (
 )
 from orchctl.cli.kubernetes_text import pod_object
 from orchctl.cli.workload import Headers, HealthUrl, chosen_check
-from orchctl.errors import UsageError
+from orchctl.errors import Refused, UsageError
 from orchctl.output import seconds_text
 
 if TYPE_CHECKING:
@@ -118,6 +118,49 @@ def deploy(
     _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
 
 
+def downgrade(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="statefulset/NAME …")],
+    revision: Annotated[
+        str | None, typer.Argument(metavar="[REV]", help="Where to: an id, or base.")
+    ] = None,
+    container: Container = None,
+    timeout: Timeout = None,
+    job_timeout: JobTimeout = "1h",
+    lock_timeout: LockTimeout = "0s",
+    health: HealthUrl = None,
+    header: Headers = None,
+    accept_owner: AcceptOwner = False,
+    resume: Resume = False,
+    abort: Abort = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    namespace: Namespace = None,
+    cluster_context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """Downgrade the database on a workload's claim, the same way; the image stays.
+
+    Needs --yes: what a downgrade drops is only in its snapshot. Exits as `upgrade`.
+    """
+    from orchctl.deploy.kubernetes.plan import Wish
+
+    invocation = begin(context, as_json)
+    if revision is None and not (resume or abort):
+        raise UsageError("No revision", hint=f"orchctl k8s downgrade {target} REV")
+    if not (yes or dry_run or resume or abort):
+        question = f"Downgrading {target} to {revision} may drop data. Go on?"
+        if not invocation.output.can_ask() or not invocation.output.ask(question):
+            told = "A downgrade may drop data, and was not agreed to"
+            raise Refused(told, code="needs-yes", state="Nothing was changed", hint="--yes goes on")
+    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    wish = Wish("downgrade", None, revision or "", container, accept_owner, seconds)
+    place = Place(target, None, namespace, cluster_context, kubeconfig)
+    waits = _Waits(invocation, timeout, lock_timeout, health, header)
+    _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+
+
 class _Waits:
     """How long each wait may take, and what must answer in the end."""
 
@@ -186,11 +229,14 @@ def _plan_object(plan: ClaimPlan) -> dict[str, Any]:
 
 
 def _show_plan(output: Output, plan: ClaimPlan) -> None:
+    from orchctl.deploy.kubernetes.plan import job_command
+
     output.line(f"{plan.command} {plan.target} in namespace {plan.namespace}")
     for text in plan.warnings:
         output.line(f"  warning: {text}", "yellow")
     output.line(f"  scale from {plan.replicas} to 0, wait until nothing uses {_list(plan.claims)}")
-    output.line(f"  Job with {plan.job_image}: orchctl upgrade {plan.revision}, snapshot first")
+    words = " ".join(job_command(plan.command, plan.revision))
+    output.line(f"  Job with {plan.job_image}: {words}, snapshot first")
     for name, image in plan.new_images.items():
         output.line(f"  image of {name}: {plan.old_images[name]} -> {image}")
     output.line(f"  scale to {plan.replicas}, wait until it is ready")

@@ -11,7 +11,7 @@ from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.kubernetes.fake.resources import JOBS
 from tests.support.kubernetes_commands import Commands, health_server
 from tests.support.kubernetes_service import V1, V2, Service
-from tests.support.projects import query
+from tests.support.projects import execute, query
 
 ADD = "op.add_column('notes', sa.Column('text', sa.String()))"
 
@@ -134,3 +134,27 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(service: Service, k8s: Comm
     assert "Nothing was written" in k8s(*words).stdout
     assert all("dryRun" in one.query for one in service.cluster.history.writes())
     assert not service.cluster.objects(JOBS, "default")
+
+
+def test_a_downgrade_and_the_way_back_from_one(service: Service, k8s: Commands) -> None:
+    service.project.add("002", ADD, "op.drop_column('notes', 'text')")
+    assert k8s("upgrade", service.target).returncode == 0
+    execute(service.database, "UPDATE notes SET text = 'kept'")
+    words = ("downgrade", service.target, "001")
+    assert k8s.failure(*words, code=5)["code"] == "needs-yes"
+    with health_server([503]) as (url, _):
+        more = ("--yes", "--health", url, "--timeout", "3s")
+        assert k8s.failure(*words, *more, code=7)["details"]["code"] == "unhealthy"
+    assert service.heads == ["002"]
+    assert query(service.database, "SELECT text FROM notes") == [("kept",)]
+    done = k8s.result(*words, "--yes")
+    assert (done["upgrade"]["from"], done["upgrade"]["to"]) == ("002", "001")
+    assert service.heads == ["001"]
+    service.require_over(V1)
+
+
+def test_a_downgrade_that_was_done_does_nothing_more(service: Service, k8s: Commands) -> None:
+    """The second try of a run whose Job has left no answer must not go further."""
+    done = k8s.result("downgrade", service.target, "001", "--yes")
+    assert done["upgrade"]["revisions"] == []
+    assert service.heads == ["001"]

@@ -48,7 +48,7 @@ class Wish:
     """What was asked for.
 
     Attributes:
-        command: `upgrade` or `deploy`.
+        command: `upgrade`, `deploy` or `downgrade`.
         image: The new image; None keeps the one there is.
         revision: Where to, in Alembic's notation.
         container: Which container has the database; None where there is but one.
@@ -69,7 +69,7 @@ class ClaimPlan:
     """What a run will do.
 
     Attributes:
-        command: `upgrade` or `deploy`.
+        command: `upgrade`, `deploy` or `downgrade`.
         target: `KIND/NAME`.
         namespace: Where.
         replicas: How many it has, and gets back.
@@ -95,8 +95,10 @@ class ClaimPlan:
     warnings: tuple[str, ...] = ()
 
 
-def upgrade_command(revision: str) -> tuple[str, ...]:
+def job_command(command: str, revision: str) -> tuple[str, ...]:
     """What the Job runs."""
+    if command == "downgrade":
+        return ("orchctl", "downgrade", "--json", "--yes", revision)
     return ("orchctl", "upgrade", "--json", revision)
 
 
@@ -240,7 +242,7 @@ def _try_out(cluster: Cluster, found: Found, plan: ClaimPlan, wish: Wish) -> Non
         "000000",
         plan.container,
         plan.job_image,
-        upgrade_command(plan.revision),
+        job_command(plan.command, plan.revision),
         wish.job_seconds,
     )
     cluster.create(JOB, manifest(found.kind, found.object, work), dry_run=True)

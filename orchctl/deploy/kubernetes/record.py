@@ -32,7 +32,7 @@ class Record:
 
     Attributes:
         run: Its identifier.
-        command: `upgrade` or `deploy`.
+        command: `upgrade`, `deploy` or `downgrade`.
         step: Where it is.
         replicas: How many there were.
         container: Which container has the database.

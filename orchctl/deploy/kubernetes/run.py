@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchctl.deploy.kubernetes.job import Work, job_name, manifest
 from orchctl.deploy.kubernetes.job_run import JobEnd, follow_job, make_job, remove_job
 from orchctl.deploy.kubernetes.lease import Lease
-from orchctl.deploy.kubernetes.plan import upgrade_command
+from orchctl.deploy.kubernetes.plan import job_command
 from orchctl.deploy.kubernetes.record import (
     CHANGING,
     STARTING,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SLACK = 60.0  # seconds that a Job may take to be scheduled, beyond what it may run
 _TRIES = 2
 UPGRADE, RESTORE = "upgrade", "restore"
+_WORDS = {"downgrade": "downgrade"}
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,9 @@ class Run:
     def upgrade(self) -> dict[str, Any]:
         """Run the Job, and once more if it did not say how it ended: an upgrade that was done
         already does nothing, so the second answer tells."""
+        command = job_command(self.now.command, self.now.revision)
         for number in range(1, _TRIES + 1):
-            end = self.job(UPGRADE, number, self.now.job_image, upgrade_command(self.now.revision))
+            end = self.job(UPGRADE, number, self.now.job_image, command)
             if end.answer is not None:
                 return self._upgraded(end.answer, end)
             # Whether it was done is not known: from here on it counts as changed.
@@ -149,7 +151,7 @@ class Run:
 
     def _upgraded(self, answer: dict[str, Any], end: JobEnd) -> dict[str, Any]:
         if answer.get("ok"):
-            self.terms.on_step(f"Upgraded: {upgrade_text(answer)}")
+            self.terms.on_step(f"Database {upgrade_text(answer)}")
             return answer
         error = answer["error"]
         if error.get("exit_code") == RestoreFailed.exit_code:
@@ -160,7 +162,7 @@ class Run:
         # All-or-nothing: with an error told, the database is as it was.
         self.recorded.change(answer={"error": error}, changed=False)
         raise UpgradeFailed(
-            f"The upgrade failed: {error['message']}",
+            f"The {_WORDS.get(self.now.command, UPGRADE)} failed: {error['message']}",
             code="job-failed",
             hint=error.get("hint"),
             details={"error": error, "log": list(end.lines)},
