@@ -16,6 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ALONE = {"e2e": "browser", "docker": "docker"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]

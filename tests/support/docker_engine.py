@@ -42,9 +42,12 @@ def running_engine() -> Iterator[None]:
     Several test processes may share what one of them started: it ends when all are done.
     """
     with _LOCK.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        started = None if _answers() else _start()
+        started = None
         fcntl.flock(lock, fcntl.LOCK_SH)
+        while not _answers():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            started = None if _answers() else _start()
+            fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield
         finally:
