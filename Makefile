@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Tests wait for disks and processes a good part of their time: more workers than processors.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 .PHONY: demo serve test test-cluster check bench format clean
 
@@ -21,7 +21,7 @@ serve: $(STAMP)
 	@$(BIN)/python examples/demo/serve.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # The contract with the Kubernetes API, and the commands that use it, against a real cluster: its
 # kubeconfig in ORCHCTL_TEST_KUBECONFIG, a busybox in ORCHCTL_TEST_IMAGE and another tag of it in

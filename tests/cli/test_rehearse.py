@@ -58,6 +58,8 @@ while True:
 FILES = """
 import hashlib, pathlib, sys
 for path in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
+    if "__pycache__" in path.parts:  # Python's own
+        continue
     whole = path.is_file() and not path.name.endswith("-shm")
     print(path, hashlib.sha256(path.read_bytes()).hexdigest() if whole else "")
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.support.docker_engine import docker
 
 ROOT = Path(__file__).parents[2]
 TAG = "orchctl-tests-service"
+_LOCK = Path(tempfile.gettempdir()) / "orchctl-tests-image.lock"
 # What must not get into an image, laid into the context to see that it does not.
 SECRET = "sk-secret-that-lay-about"
 _CONTEXT = """
@@ -21,7 +24,16 @@ orchestrator pyproject.toml
 
 
 def build_image(base: str, folder: Path) -> str:
-    """Build it from a copy of the sources, beside which wheels and a secret lie; its tag."""
+    """Build it from a copy of the sources, beside which wheels and a secret lie; its tag.
+
+    One process at a time: the next one finds every layer made.
+    """
+    with _LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(base, folder)
+
+
+def _build(base: str, folder: Path) -> str:
     for name in _CONTEXT:
         source = ROOT / name
         if source.is_dir():
