@@ -169,9 +169,11 @@ def _until_healthy(
 
 
 def _late(heard: SimpleQueue[Any]) -> Iterator[str]:
+    # A deadline of its own: health checks go on, and each of them is heard of.
+    deadline = time.monotonic() + _LATE
     with contextlib.suppress(Empty):
-        while True:
-            kind, what = heard.get(timeout=_LATE)
+        while (left := deadline - time.monotonic()) > 0:
+            kind, what = heard.get(timeout=left)
             if kind == "line":
                 yield what
 
