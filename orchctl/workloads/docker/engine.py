@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_TIMEOUTS = ("ReadTimeout", "ReadTimeoutError", "ConnectTimeout")  # of requests and urllib3
 _ANSWER = 10  # seconds within which an engine says something
 
 
@@ -193,12 +194,18 @@ def away(address: EngineAddress, error: BaseException | None = None) -> Workload
             code="engine-permission",
             hint="sudo usermod -aG docker $USER, then sign in again; or run orchctl with sudo",
         )
-    why = _reason(causes)
+    why, silent = _reason(causes), any(type(one).__name__ in _TIMEOUTS for one in causes)
     return WorkloadFailed(
         f"{where} does not answer" + (f": {why}" if why else ""),
         code="engine-away",
         hint="Is it running? docker info asks the same engine; systemctl start docker starts it",
+        details={"silent": silent},
     )
+
+
+def has_closed(error: WorkloadFailed) -> bool:
+    """Whether an engine closed the connection, as one does that ends and may come back."""
+    return error.code == "engine-away" and not error.details.get("silent")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -218,7 +225,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _reason(causes: Sequence[BaseException]) -> str:
     """The system's own word for it, when there is one."""
     for one in causes:
-        if type(one).__name__ in ("ReadTimeout", "ReadTimeoutError", "ConnectTimeout"):
+        if type(one).__name__ in _TIMEOUTS:
             return f"no answer within {_ANSWER}s"
     for one in causes:
         if isinstance(one, OSError) and one.strerror:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchctl.errors import OrchctlError, Refused, WorkloadFailed
+from orchctl.workloads.docker.engine import has_closed
 from orchctl.workloads.docker.find import look
 from orchctl.workloads.docker.listening import Check, watching
-from orchctl.workloads.docker.waiting import Up, wait_until_healthy
+from orchctl.workloads.docker.waiting import Up, after_return, wait_until_healthy
 
 if TYPE_CHECKING:
     from orchctl.workloads.docker.engine import Engine
@@ -99,7 +100,7 @@ def restart(
         return Restarted(look(engine, facts.id), None, False, time.monotonic() - began)
     with watching(engine, facts.id) as watch:
         with state_told(engine, facts):
-            engine.restart(facts.id, allowed)
+            _stop_and_start(engine, facts, allowed, waiting.timeout)
         killed = watch.exit_codes[:1] == [_KILLED]
         up = wait_until_healthy(
             engine,
@@ -110,6 +111,19 @@ def restart(
             on_wait=waiting.on_wait,
         )
     return Restarted(up.container, up, killed, time.monotonic() - began)
+
+
+def _stop_and_start(engine: Engine, facts: ContainerFacts, grace: float, timeout: float) -> None:
+    """Restart it; an engine that goes away meanwhile may have done it all the same."""
+    try:
+        engine.restart(facts.id, grace)
+    except WorkloadFailed as error:
+        if not has_closed(error):
+            raise
+        after = after_return(engine, facts.id, timeout)
+        if after.started_at == facts.started_at:
+            error.state = f"{facts.name} is {after.state}; it was not restarted"
+            raise
 
 
 def stop(engine: Engine, facts: ContainerFacts, *, grace: float | None = None) -> ContainerFacts:

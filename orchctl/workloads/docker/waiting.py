@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchctl.errors import OrchctlError, TimedOut, WorkloadFailed
+from orchctl.workloads.docker.engine import has_closed
 from orchctl.workloads.docker.find import look
 from orchctl.workloads.docker.listening import Check, Watch, watching
 from orchctl.workloads.docker.trouble import not_published, trouble_of, with_last_words
@@ -82,6 +83,27 @@ def wait_until_healthy(
     return _Wait(engine, container, check, watch, timeout, revived, on_wait).over()
 
 
+def after_return(engine: Engine, container: str, timeout: float) -> ContainerFacts:
+    """How a container is once an engine that closed its connections is back.
+
+    Args:
+        engine: The engine.
+        container: The container's id.
+        timeout: Seconds; more than twenty are not waited.
+
+    Raises:
+        WorkloadFailed: `engine-away`: it did not come back.
+    """
+    until = time.monotonic() + min(_RETURN, timeout)
+    while True:
+        try:
+            return look(engine, container)
+        except WorkloadFailed as error:
+            if not has_closed(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.25)
+
+
 class _Wait:
     """One wait: what is known so far, and what it waits for."""
 
@@ -106,6 +128,14 @@ class _Wait:
     def over(self) -> Up:
         if self._check is not None:
             self._watch.ask(self._check)
+        try:
+            return self._until_up()
+        except WorkloadFailed as error:
+            if error.code == "engine-away":
+                error.state = error.state or "Whether the container is up is not known"
+            raise
+
+    def _until_up(self) -> Up:
         facts = self._looked()
         while True:
             if self._came_up(facts):
@@ -126,7 +156,10 @@ class _Wait:
         except Empty:
             return self._looked()
         if kind == "lost":
-            return self._after_loss()
+            self._tell("the engine went away; waiting for it to come back")
+            after_return(self._engine, self._container, self._timeout)
+            self._watch.listen_again()
+            return self._looked()
         if kind == "event":
             return self._looked()
         if isinstance(what, OrchctlError):
@@ -137,7 +170,12 @@ class _Wait:
         return facts
 
     def _looked(self) -> ContainerFacts:
-        facts = look(self._engine, self._container)
+        try:
+            facts = look(self._engine, self._container)
+        except WorkloadFailed as error:
+            if not has_closed(error):
+                raise
+            facts = after_return(self._engine, self._container, self._timeout)
         if trouble := trouble_of(facts, self._revived):
             raise with_last_words(self._engine, facts, trouble)
         if facts.state != "running" or facts.health not in (None, "healthy"):
@@ -180,20 +218,6 @@ class _Wait:
                 hint="Does the service listen on 0.0.0.0, and on the port that is published?",
             )
             raise with_last_words(self._engine, facts, error)
-
-    def _after_loss(self) -> ContainerFacts:
-        """The engine closed the connection: is it restarted? Then it comes back."""
-        until = time.monotonic() + min(_RETURN, self._timeout)
-        self._tell("the engine went away; waiting for it to come back")
-        while True:
-            try:
-                self._watch.listen_again()
-                return self._looked()
-            except WorkloadFailed as error:
-                if error.code != "engine-away" or time.monotonic() > until:
-                    error.state = error.state or "Whether the container is up is not known"
-                    raise
-            time.sleep(0.25)
 
     def _say(self, facts: ContainerFacts) -> None:
         text = "; ".join(self._waits_for(facts))
