@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchctl.cli.invocation import Json, begin
-from orchctl.errors import ExitCode
+from orchctl.errors import ExitCode, OrchctlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchctl.config import Settings
     from orchctl.doctor.containers import Patient
-    from orchctl.doctor.examination import Diagnosis
+    from orchctl.doctor.examination import Checked, Diagnosis
     from orchctl.doctor.fix import Mended
     from orchctl.doctor.subject import Subject
     from orchctl.output import Output
@@ -59,8 +58,8 @@ def doctor(
     invocation = begin(context, as_json)
     output, settings = invocation.output, invocation.settings
     with contextlib.ExitStack() as open_ones:
-        patients = _patients(open_ones, target, settings) if target else ()
-        case = _Case(output, settings, patients, full=full)
+        case = _Case(output, settings, full=full)
+        case.find(open_ones, target)
         diagnosis = case.examine()
         mended: tuple[Mended, ...] = ()
         if fix:
@@ -72,7 +71,7 @@ def doctor(
         if bundle is not None:
             from orchctl.doctor.bundle import collect, write_bundle
 
-            write_bundle(bundle, collect(data, case.subjects, patients))
+            write_bundle(bundle, collect(data, case.subjects, case.patients))
             data["bundle"] = str(bundle)
     output.result(data, lambda: _draw(output, diagnosis, mended, bundle))
     return ExitCode.DONE if diagnosis.ok else ExitCode.NEGATIVE
@@ -81,22 +80,30 @@ def doctor(
 class _Case:
     """What is examined, once or, after mending, twice."""
 
-    def __init__(
-        self, output: Output, settings: Settings, patients: Sequence[Patient], *, full: bool
-    ) -> None:
+    def __init__(self, output: Output, settings: Settings, *, full: bool) -> None:
         self.output = output
-        self.patients = patients
-        self.subjects: tuple[Subject, ...]
-        from orchctl.doctor.examination import find_subjects
+        self.settings = settings
+        self.full = full
+        self.subjects: tuple[Subject, ...] = ()
+        self.patients: tuple[Patient, ...] = ()
+        self.undone: tuple[Checked, ...] = ()
 
-        if not patients:
-            self.subjects = find_subjects(settings, full=full)
-            return
-        from orchctl.doctor.containers import settings_of
+    def find(self, open_ones: contextlib.ExitStack, target: str | None) -> None:
+        """Find the databases and containers; the engine is used until `open_ones` are closed."""
+        from orchctl.doctor.containers import subjects_of
+        from orchctl.doctor.examination import Checked
 
-        files = dict.fromkeys(one.outside for one in patients if one.outside is not None)
-        named = [settings_of(settings, file) for file in files]
-        self.subjects = tuple(one for each in named for one in find_subjects(each, full=full))
+        named = target or self.settings.workload.target
+        try:
+            self.patients = _patients(open_ones, named, self.settings) if named else ()
+        except OrchctlError as error:
+            if target:
+                raise
+            # The settings' own: an engine that is away is one more thing to tell, no reason to end.
+            self.undone = (Checked("workload", named or "", (), error.message),)
+        self.subjects = subjects_of(
+            self.patients, self.settings, alone=target is not None, full=self.full
+        )
 
     def examine(self) -> Diagnosis:
         from orchctl.doctor.examination import Diagnosis, examine
@@ -106,26 +113,24 @@ class _Case:
             def at(name: str) -> None:
                 rename(f"Looking at {name}")
 
-            found = examine(self.subjects, at)
+            found: tuple[Checked, ...] = ()
             if self.patients:
                 from orchctl.doctor.workload_state import examine_containers
 
-                return Diagnosis((*examine_containers(self.patients, at), *found.checks))
-            return found
+                found = examine_containers(self.patients, at)
+            return Diagnosis((*self.undone, *found, *examine(self.subjects, at).checks))
 
 
 def _patients(
     open_ones: contextlib.ExitStack, target: str, settings: Settings
 ) -> tuple[Patient, ...]:
+    from orchctl.cli.workload import docker_engine
     from orchctl.doctor.containers import patients_of
-    from orchctl.workloads.docker.address import find_engine
-    from orchctl.workloads.docker.engine import Engine
     from orchctl.workloads.docker.find import find
     from orchctl.workloads.target import parse_target
 
     wanted = parse_target(target, bare="docker")
-    engine = Engine(find_engine(os.environ, Path.home()))
-    open_ones.callback(engine.close)
+    engine = open_ones.enter_context(docker_engine())
     return patients_of(engine, find(engine, wanted), settings)
 
 

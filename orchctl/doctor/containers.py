@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 from orchctl.config import Settings
 from orchctl.config.settings import Origin
 from orchctl.database.location import is_sqlite, locate
-from orchctl.errors import ConfigurationError
+from orchctl.doctor.examination import find_subjects
+from orchctl.errors import OrchctlError
+from orchctl.workloads.docker.database import database_inside
 
 if TYPE_CHECKING:
+    from orchctl.doctor.subject import Subject
     from orchctl.workloads.docker.engine import Engine
     from orchctl.workloads.facts import ContainerFacts, Mount
-
-_URLS = ("ORCHCTL_URL", "DATABASE_URL")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,36 @@ def patients_of(
         containers: Of the target.
         settings: Whose database counts where a container's variables name none.
     """
-    return tuple(_patient(engine, facts, settings) for facts in containers)
+    # The engine may be in a virtual machine, or behind a forwarding: its paths are not ours then.
+    here = engine.address.local and engine.machine() == socket.gethostname()
+    return tuple(_patient(engine, facts, settings, here=here) for facts in containers)
+
+
+def subjects_of(
+    patients: Sequence[Patient], settings: Settings, *, alone: bool, full: bool
+) -> tuple[Subject, ...]:
+    """The databases to look at: the containers', and the settings' own.
+
+    Args:
+        patients: The containers.
+        settings: The run's settings.
+        alone: Leave out the settings' own.
+        full: Whether checks may take long.
+
+    Raises:
+        OrchctlError: There is no container, and the settings name no database.
+    """
+    own: tuple[Subject, ...] = ()
+    if not alone:
+        try:
+            own = find_subjects(settings, full=full)
+        except OrchctlError:
+            if not patients:
+                raise
+    known = {one.real for one in own}
+    files = dict.fromkeys(one.outside for one in patients if one.outside is not None)
+    more = [settings_of(settings, file) for file in files if file.resolve() not in known]
+    return (*own, *(one for each in more for one in find_subjects(each, full=full)))
 
 
 def settings_of(settings: Settings, database: Path) -> Settings:
@@ -76,27 +107,16 @@ def settings_of(settings: Settings, database: Path) -> Settings:
     )
 
 
-def _patient(engine: Engine, facts: ContainerFacts, settings: Settings) -> Patient:
-    inside = _named(facts.environment, facts.working_folder) or _mapped(facts, settings)
+def _patient(engine: Engine, facts: ContainerFacts, settings: Settings, *, here: bool) -> Patient:
+    inside = database_inside(facts) or _mapped(facts, settings)
     found = Patient(engine, facts, inside, None)
     outside = found.mount.outside(inside) if inside and found.mount else None
     # Not through /proc/PID/root for its own layer: what resolves links would end up in our root.
-    if outside is None or not engine.address.local:
+    if outside is None or not here:
         return found
     place = Path(outside)
     there = os.path.lexists(place) or place.parent.is_dir()
     return replace(found, outside=place) if there else found
-
-
-def _named(environment: Mapping[str, str], folder: str) -> PurePosixPath | None:
-    for name in _URLS:
-        url = environment.get(name, "")
-        if is_sqlite(url):
-            try:
-                return PurePosixPath(locate(url, Path(folder)))
-            except ConfigurationError:
-                continue
-    return None
 
 
 def _mapped(facts: ContainerFacts, settings: Settings) -> PurePosixPath | None:

@@ -212,3 +212,18 @@ def test_a_target_that_is_not_there(folder: Project, engine: None) -> None:
     done = orchctl(folder, "doctor", "--target", "docker:no-such-container", "--json")
     assert done.returncode == 9
     assert json.loads(done.stderr)["error"]["code"] == "no-such-container"
+
+
+def test_the_target_in_the_settings(folder: Project, data: Path, python_base: str) -> None:
+    make(data / "app.db")
+    settings = 'url = "sqlite:///data/app.db"\n[workload]\ntarget = "docker:{}"\n'
+    with container("settings", python_base, "-v", f"{data}:/data", program=STAY) as name:
+        (folder.folder / "orchctl.toml").write_text(settings.format(name))
+        answer = json.loads(orchctl(folder, "doctor", "--json").stdout)
+        subjects = {one["subject"] for one in answer["checks"]}
+        assert subjects == {str(data / "app.db"), f"docker:{name}"}
+    answer = json.loads(orchctl(folder, "doctor", "--json").stdout)
+    (gone,) = [one for one in answer["checks"] if one["name"] == "workload"]
+    assert not gone["done"]
+    assert name in gone["why"]
+    assert "rollback-journal" in levels(answer, str(data / "app.db"))
