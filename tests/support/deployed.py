@@ -176,13 +176,17 @@ def deployed(folder: Path, image: str) -> Iterator[Deployed]:
 
 
 class Writer:
-    """Somebody who writes all the while, and remembers what the service said it had kept."""
+    """Somebody who writes all the while, and remembers what the service said it had kept.
+
+    What got no answer may have been kept or not: a service can be stopped between the two.
+    """
 
     def __init__(self, one: Deployed) -> None:
         self._one = one
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._write)
         self.kept: list[tuple[float, str]] = []
+        self.unanswered: set[str] = set()
 
     def __enter__(self) -> Writer:
         self._thread.start()
@@ -197,6 +201,10 @@ class Writer:
     def texts(self) -> list[str]:
         return [text for _, text in self.kept]
 
+    def answered(self, notes: list[str]) -> list[str]:
+        """Those of the notes that got an answer or never came from here, in their order."""
+        return [text for text in notes if text not in self.unanswered]
+
     def _write(self) -> None:
         number = 0
         while not self._over.is_set():
@@ -208,6 +216,7 @@ class Writer:
                 if connection.getresponse().status == 201:
                     self.kept.append((time.time(), text))
             except (OSError, http.client.HTTPException):
+                self.unanswered.add(text)
                 time.sleep(0.02)
             finally:
                 connection.close()
