@@ -23,6 +23,7 @@ _P50, _P99 = 5.0, 50.0
 _RATE, _RATE_SECONDS = 200, 60
 _REQUESTS = 50_000
 _GROWTH = 1.1
+_OURS = "orchestrator"
 
 
 def run(options: Options) -> Report:
@@ -62,7 +63,7 @@ def _services(folder: Path, upstream: int) -> Iterator[dict[str, Service]]:
         gateway(folder / "ours", upstream) as (ours, _),
         litellm(folder / "litellm", upstream) as theirs,
     ):
-        yield {"orchestrator": ours, "LiteLLM": theirs}
+        yield {_OURS: ours, "LiteLLM": theirs}
 
 
 def _added(
@@ -73,8 +74,10 @@ def _added(
     direct = _sound(closed(Asked(upstream, stream), callers, requests))
     kind = "streams" if stream else "chats"
     for name, service in services.items():
-        through = _sound(closed(Asked(service.port, stream, KEY), callers, requests))
-        bounds = (_P50, _P99) if callers == 50 and name == "orchestrator" else None
+        # At 500 at once LiteLLM would take a quarter of an hour for as many.
+        asked = requests if name == _OURS else requests // 5
+        through = _sound(closed(Asked(service.port, stream, KEY), callers, asked))
+        bounds = (_P50, _P99) if callers == 50 and name == _OURS else None
         for first in (True, False) if stream else (False,):
             part = ", first byte" if first else ""
             yield Latency(
@@ -135,7 +138,8 @@ def _most_notes(services: dict[str, Service], upstream: int, options: Options) -
     requests = 500 if options.quick else 5000
     rates = {"the provider alone": closed(Asked(upstream, False), 50, requests).rate}
     for name, service in services.items():
-        rates[name] = closed(Asked(service.port, False, KEY), 50, requests).rate
+        asked = requests if name == _OURS else requests // 5
+        rates[name] = closed(Asked(service.port, False, KEY), 50, asked).rate
     told = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
     yield f"Chats a second at most, 50 callers, a provider that answers at once: {told}."
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from llm_orchestrator.app import create_app
+from tests.support.gateway_service import Gateway
 from tests.support.orchestrator import (
     ADMIN_KEY,
     API_KEY,
@@ -21,8 +24,11 @@ from tests.support.orchestrator import (
     running,
     settings_for,
 )
+from tests.support.upstream_protocols import PROTOCOLS
+from tests.support.upstreams import FakeUpstream
 
-# No schema can say which bytes are a workbook, and a provider that a test made up is not there.
+# No schema can say which bytes are a workbook; a provider that a test made up is not there; what
+# OpenAI takes and others can't, an unknown role or embeddings, is told with 400.
 CONFIG = f"""
 seed = 1
 [auth.openapi.AdminBearer]
@@ -35,7 +41,31 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
 [[operations]]
 include-name = "GET /api/admin/providers/{{provider_id}}/models"
 checks.not_a_server_error.expected-statuses = ["2xx", "4xx", 502]
+[[operations]]
+include-path-regex = "^/v1/(chat/completions|embeddings)$"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
 """
+# A name can be anything; only these are models, one of each protocol, in turn. What is translated
+# needs more than the document asks for: so every other body gets messages that make sense.
+HOOKS = """
+import itertools
+import schemathesis
+
+names = itertools.cycle({models})
+sensible = itertools.cycle([False, True])
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if isinstance(case.body, dict):
+        case.body["model"] = next(names)
+        if "messages" in case.body and next(sensible):
+            case.body["messages"] = [{{"role": "user", "content": "hello"}}]
+            for name in ("tools", "tool_choice", "response_format"):
+                case.body.pop(name, None)
+    if case.path_parameters:
+        case.path_parameters["model_id"] = next(names)
+"""
+FEW = ("--max-examples", "4")
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -69,7 +99,7 @@ def examine(service: Service, folder: Path, *words: str) -> int:
     (folder / "schemathesis.toml").write_text(CONFIG)
     script = Path(sys.executable).with_name("schemathesis")
     # The older paths lead to the same functions: test_older_paths_are_the_same.
-    options = ("--checks", "all", "--exclude-deprecated", "--no-color", "--max-examples", "4")
+    options = ("--checks", "all", "--exclude-deprecated", "--no-color")
     run = subprocess.run(
         [script, "run", f"{service.url}/openapi.json", *options, *words],
         cwd=folder,
@@ -88,11 +118,34 @@ def examine(service: Service, folder: Path, *words: str) -> int:
 
 def test_schemathesis_finds_nothing_in_v1(service: Service, tmp_path: Path) -> None:
     # There are no models: a body that is as the schema says can only meet 404.
-    assert examine(service, tmp_path, "--include-path-regex", "^/v1/") == 4
+    assert examine(service, tmp_path, *FEW, "--include-path-regex", "^/v1/") == 4
+
+
+def test_what_models_answer_is_as_the_document_says(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        gateway = Gateway(stack.enter_context(running(database)))
+        stack.callback(gateway.close)
+        upstreams = [stack.enter_context(FakeUpstream(kind)) for kind in PROTOCOLS]
+        models = [gateway.model(upstream) for upstream in upstreams]
+        (tmp_path / "hooks.py").write_text(HOOKS.format(models=models))
+        monkeypatch.setenv("SCHEMATHESIS_HOOKS", "hooks")
+        words = ["--include-path-regex", "^/v1/", "--mode", "positive", "--phases", "fuzzing"]
+        words += ["--max-examples", "20"]
+        assert examine(gateway.service, tmp_path, *words) == 4
+        with sqlite3.connect(database) as connection:
+            query = (
+                "SELECT DISTINCT model FROM request_logs "
+                "WHERE endpoint LIKE '%chat%' AND status_code = 200"
+            )
+            answered = connection.execute(query).fetchall()
+        connection.close()
+        assert {model for (model,) in answered} == set(models)
 
 
 def test_schemathesis_finds_nothing_in_the_rest(service: Service, tmp_path: Path) -> None:
-    assert examine(service, tmp_path, "--exclude-path-regex", "^/v1/") == 30
+    assert examine(service, tmp_path, *FEW, "--exclude-path-regex", "^/v1/") == 30
 
 
 def test_it_has_every_route(document: dict[str, Any]) -> None:

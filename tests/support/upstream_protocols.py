@@ -121,7 +121,7 @@ class OpenAIProtocol:
     def _text(self, body: Json) -> str:
         if (body.get("response_format") or {}).get("type") in {"json_schema", "json_object"}:
             return '{"city": "Paris"}'
-        last = body["messages"][-1]["content"]
+        last = body["messages"][-1].get("content")
         if isinstance(last, list):
             images = sum(part["type"] == "image_url" for part in last)
             return f"{body['model']} saw {images} images"

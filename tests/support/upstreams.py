@@ -204,14 +204,24 @@ async def _read_request(reader: asyncio.StreamReader) -> Seen | None:
 
 
 async def properly(exchange: Exchange) -> None:
-    """Answer as the protocol says."""
+    """Answer as the protocol says; what makes no sense to it with its 400."""
     seen = exchange.seen
     fault = exchange.protocol.check(seen.path, seen.body)
+    if not fault:
+        try:
+            await _answer(exchange)
+        except (KeyError, TypeError, AttributeError) as error:
+            fault = f"invalid body: {error!r}"
     if fault:
         await exchange.json(400, exchange.protocol.error(400, fault))
-    elif exchange.protocol.streams(seen.path, seen.body):
+
+
+async def _answer(exchange: Exchange) -> None:
+    seen = exchange.seen
+    if exchange.protocol.streams(seen.path, seen.body):
+        events = exchange.protocol.events(seen.path, seen.body)
         exchange.begin_stream()
-        for event in exchange.protocol.events(seen.path, seen.body):
+        for event in events:
             await exchange.part(event)
         await exchange.end_stream()
     else:

@@ -82,13 +82,16 @@ def document_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+# Until OpenAPI 3.2 brings `itemSchema`, `schema` is commonly read as that of each event.
 STREAM = {
     "text/event-stream": {
         "schema": {
-            "type": "string",
+            "type": "object",
             "description": "with `stream`: OpenAI's chunks as server-sent events, usage in the "
             "last of them, then `[DONE]`; an event with `error` instead when the provider "
             "breaks off",
+            "properties": {"data": {"type": "string", "description": "a chunk in JSON"}},
+            "required": ["data"],
         }
     }
 }
