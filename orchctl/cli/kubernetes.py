@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchctl.cli.invocation import Invocation, Json, begin
+from orchctl.cli import kubernetes_backup
+from orchctl.cli.invocation import Json, begin
+from orchctl.cli.kubernetes_change import change_workloads, healthy
 from orchctl.cli.kubernetes_cluster import (
     Context,
     DryRun,
@@ -24,10 +25,9 @@ from orchctl.cli.kubernetes_cluster import (
 )
 from orchctl.cli.kubernetes_logs import logs
 from orchctl.cli.kubernetes_manifests import manifests
+from orchctl.cli.kubernetes_rollback import rollback
 from orchctl.cli.kubernetes_text import (
-    change_object,
     event_object,
-    show_changes,
     show_events,
     show_statuses,
     show_waited,
@@ -36,13 +36,8 @@ from orchctl.cli.kubernetes_text import (
 )
 from orchctl.cli.kubernetes_upgrade import deploy, downgrade, upgrade
 from orchctl.cli.workload import Headers, HealthUrl, chosen_check
-from orchctl.errors import TimedOut, WorkloadFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from orchctl.workloads.docker.listening import Check
-    from orchctl.workloads.health import HealthResult
     from orchctl.workloads.kubernetes.client import Cluster
     from orchctl.workloads.kubernetes.find import Found
     from orchctl.workloads.kubernetes.restart import Change, Patience
@@ -61,6 +56,7 @@ def register(app: typer.Typer) -> None:
     group.command("upgrade")(upgrade)
     group.command("deploy")(deploy)
     group.command("downgrade")(downgrade)
+    kubernetes_backup.register(group)
     group.command("manifests")(manifests)
     app.add_typer(group, name="k8s", help="Deployments, StatefulSets, DaemonSets and pods.")
 
@@ -93,7 +89,8 @@ def restart(
 
         return restart_workload(cluster, found, patience)
 
-    _change(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=is_dry(dry_run))
+    dry = is_dry(dry_run)
+    change_workloads(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=dry)
 
 
 def set_image(
@@ -123,95 +120,8 @@ def set_image(
 
         return set_images(cluster, found, image, patience)
 
-    _change(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=is_dry(dry_run))
-
-
-def rollback(
-    context: typer.Context,
-    target: TargetArgument = None,
-    to_revision: Annotated[
-        int | None, typer.Option(min=1, help="Whose images (the newest that had others).")
-    ] = None,
-    wait: Wait = True,
-    timeout: Timeout = None,
-    health: HealthUrl = None,
-    header: Headers = None,
-    dry_run: DryRun = None,
-    namespace: Namespace = None,
-    cluster_context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    as_json: Json = False,
-) -> None:
-    """Go back to the images before, and wait as `restart` does. The database is left alone."""
-    invocation = begin(context, as_json)
-    place = Place(target, None, namespace, cluster_context, kubeconfig)
-    check = chosen_check(health, header, invocation.settings.workload)
-
-    def how(cluster: Cluster, found: Found, patience: Patience) -> Change:
-        from orchctl.workloads.kubernetes.image import rollback as roll_back
-
-        return roll_back(cluster, found, patience, to_revision=to_revision)
-
-    _change(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=is_dry(dry_run))
-
-
-def _change(
-    invocation: Invocation,
-    place: Place,
-    how: Callable[[Cluster, Found, Patience], Change],
-    check: Check | None,
-    *,
-    wait: bool,
-    timeout: str | None,
-    dry_run: bool,
-) -> None:
-    """Change the workloads of a target, one after the other; the first that fails ends it."""
-    output, began = invocation.output, time.monotonic()
-    deadline = deadline_of(invocation, timeout)
-    done = []
-    with looked_up(invocation, place, patient_until=deadline) as (cluster, every):
-        from orchctl.workloads.kubernetes.restart import Patience
-        from orchctl.workloads.kubernetes.shape import hazards, read_claims
-
-        for found in every:
-            claims = read_claims(cluster, found.kind, found.object)
-            dangers = hazards(found.kind, found.object, claims)
-            for danger in dangers:
-                output.warning(danger.told)
-            change = how(cluster, found, Patience(wait, deadline, output.note, dry_run))
-            answer = None
-            if check is not None and change.rolled is not None:
-                answer = _healthy(invocation, str(found), check, deadline)
-            if change.held is not None:
-                output.warning(f"{change.held.told} ({change.held.hint})")
-            done.append((change, dangers, answer, time.monotonic() - began))
-    objects = [change_object(*one, dry_run=dry_run) for one in done]
-    output.result(
-        {"ok": True, "workloads": objects}, lambda: show_changes(output, done, dry_run=dry_run)
-    )
-
-
-def _healthy(invocation: Invocation, target: str, check: Check, deadline: float) -> HealthResult:
-    from orchctl.workloads.health import wait_healthy
-
-    left = max(1.0, deadline - time.monotonic())
-    note = invocation.output.note
-    told: list[str] = []
-
-    def on_wait(answer: HealthResult) -> None:
-        if answer.told not in told[-1:]:
-            told.append(answer.told)
-            note(f"Waiting for {answer.url}: {answer.told}")
-
-    found = wait_healthy(check.url, check.headers, left, 0.5, on_wait=on_wait)
-    if found.healthy:
-        return found
-    message = f"{target} is rolled out, but {found.url} is not good: {found.told}"
-    hint = f"orchctl k8s logs {target}; orchctl k8s rollback {target} goes back to the image before"
-    details = {"url": found.url, "status": found.status, "told": found.told}
-    if found.status is None:
-        raise TimedOut(message, code="no-answer", hint=hint, details=details)
-    raise WorkloadFailed(message, code="unhealthy", hint=hint, details=details)
+    dry = is_dry(dry_run)
+    change_workloads(invocation, place, how, check, wait=wait, timeout=timeout, dry_run=dry)
 
 
 def wait(
@@ -248,7 +158,7 @@ def wait(
                     cluster, found.kind, found.object, deadline=deadline, on_line=output.note
                 )
             if check is not None and rolled is not None:
-                answer = _healthy(invocation, str(found), check, deadline)
+                answer = healthy(invocation, str(found), check, deadline)
             if held is not None:
                 output.warning(f"{held.told} ({held.hint})")
             done.append((str(found), rolled, held, answer))

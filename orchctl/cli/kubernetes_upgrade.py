@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,12 +19,14 @@ from orchctl.cli.kubernetes_cluster import (
 )
 from orchctl.cli.kubernetes_text import pod_object
 from orchctl.cli.workload import Headers, HealthUrl, chosen_check
-from orchctl.errors import Refused, UsageError
+from orchctl.errors import ExitCode, Refused, UsageError
 from orchctl.output import seconds_text
 
 if TYPE_CHECKING:
+    from orchctl.deploy.kubernetes.copies import Copied
     from orchctl.deploy.kubernetes.course import Going, Outcome
-    from orchctl.deploy.kubernetes.plan import ClaimPlan, Wish
+    from orchctl.deploy.kubernetes.goal import Wish
+    from orchctl.deploy.kubernetes.plan import ClaimPlan
     from orchctl.output import Output
 
 Timeout = Annotated[
@@ -45,6 +48,12 @@ Abort = Annotated[bool, typer.Option("--abort", help="Undo a run that was killed
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything and show the plan; write nothing.")
 ]
+CopyTo = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Copy the snapshots off the claim to this machine, with their hash."
+    ),
+]
 _TIMEOUT, _PATIENCE = 300.0, 60.0
 
 
@@ -55,6 +64,7 @@ def upgrade(
     container: Container = None,
     timeout: Timeout = None,
     job_timeout: JobTimeout = "1h",
+    copy_to: CopyTo = None,
     lock_timeout: LockTimeout = "0s",
     health: HealthUrl = None,
     header: Headers = None,
@@ -72,14 +82,15 @@ def upgrade(
     Whatever goes wrong, database and replicas are put back. Exit 6: as before; 7: from the
     snapshot; 9, 10: did not get ready, as before.
     """
-    from orchctl.deploy.kubernetes.plan import Wish
+    from orchctl.deploy.kubernetes.goal import Wish
 
     invocation = begin(context, as_json)
     seconds = int(seconds_of(job_timeout, "--job-timeout"))
-    wish = Wish("upgrade", None, revision, container, accept_owner, seconds)
+    folder = copies_folder(invocation, copy_to)
+    wish = Wish("upgrade", None, revision, container, accept_owner, seconds, folder)
     place = Place(target, None, namespace, cluster_context, kubeconfig)
-    waits = _Waits(invocation, timeout, lock_timeout, health, header)
-    _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+    waits = Waits(invocation, timeout, lock_timeout, health, header)
+    carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
 
 
 def deploy(
@@ -90,6 +101,7 @@ def deploy(
     container: Container = None,
     timeout: Timeout = None,
     job_timeout: JobTimeout = "1h",
+    copy_to: CopyTo = None,
     lock_timeout: LockTimeout = "0s",
     health: HealthUrl = None,
     header: Headers = None,
@@ -106,16 +118,17 @@ def deploy(
 
     Whatever goes wrong, database, image and replicas are put back together. Exits as `upgrade`.
     """
-    from orchctl.deploy.kubernetes.plan import Wish
+    from orchctl.deploy.kubernetes.goal import Wish
 
     invocation = begin(context, as_json)
     if image is None and not (resume or abort):
         raise UsageError("No image", hint="--image REF; orchctl k8s upgrade keeps the image")
     seconds = int(seconds_of(job_timeout, "--job-timeout"))
-    wish = Wish("deploy", image, revision, container, accept_owner, seconds)
+    folder = copies_folder(invocation, copy_to)
+    wish = Wish("deploy", image, revision, container, accept_owner, seconds, folder)
     place = Place(target, None, namespace, cluster_context, kubeconfig)
-    waits = _Waits(invocation, timeout, lock_timeout, health, header)
-    _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+    waits = Waits(invocation, timeout, lock_timeout, health, header)
+    carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
 
 
 def downgrade(
@@ -127,6 +140,7 @@ def downgrade(
     container: Container = None,
     timeout: Timeout = None,
     job_timeout: JobTimeout = "1h",
+    copy_to: CopyTo = None,
     lock_timeout: LockTimeout = "0s",
     health: HealthUrl = None,
     header: Headers = None,
@@ -144,7 +158,7 @@ def downgrade(
 
     Needs --yes: what a downgrade drops is only in its snapshot. Exits as `upgrade`.
     """
-    from orchctl.deploy.kubernetes.plan import Wish
+    from orchctl.deploy.kubernetes.goal import Wish
 
     invocation = begin(context, as_json)
     if revision is None and not (resume or abort):
@@ -155,13 +169,14 @@ def downgrade(
             told = "A downgrade may drop data, and was not agreed to"
             raise Refused(told, code="needs-yes", state="Nothing was changed", hint="--yes goes on")
     seconds = int(seconds_of(job_timeout, "--job-timeout"))
-    wish = Wish("downgrade", None, revision or "", container, accept_owner, seconds)
+    folder = copies_folder(invocation, copy_to)
+    wish = Wish("downgrade", None, revision or "", container, accept_owner, seconds, folder)
     place = Place(target, None, namespace, cluster_context, kubeconfig)
-    waits = _Waits(invocation, timeout, lock_timeout, health, header)
-    _carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+    waits = Waits(invocation, timeout, lock_timeout, health, header)
+    carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
 
 
-class _Waits:
+class Waits:
     """How long each wait may take, and what must answer in the end."""
 
     def __init__(
@@ -179,16 +194,33 @@ class _Waits:
         self.check = chosen_check(health, header, settings)
 
 
-def _carried_out(
+def copies_folder(invocation: Invocation, typed: Path | None) -> Path | None:
+    """Where snapshots are copied to: as typed, else as in the settings; None for nowhere."""
+    chosen = typed or invocation.settings.workload.copy_to
+    return chosen and chosen.expanduser().absolute()
+
+
+def carried_out(
     invocation: Invocation,
     place: Place,
     wish: Wish,
-    waits: _Waits,
+    waits: Waits,
     *,
     resume: bool,
     abort: bool,
     dry_run: bool,
 ) -> None:
+    """Carry out a run, or show its plan, and tell what it came to.
+
+    Args:
+        invocation: The run of the command line.
+        place: What was typed of where and what.
+        wish: What was asked for.
+        waits: How long to wait, and for what.
+        resume: Go on with a run that was killed.
+        abort: Undo it.
+        dry_run: Only show the plan.
+    """
     from orchctl.deploy.kubernetes.course import Going, carry_out
     from orchctl.deploy.kubernetes.plan import plan_run
     from orchctl.deploy.kubernetes.run import Terms
@@ -200,16 +232,23 @@ def _carried_out(
     with looked_up(invocation, place, patience=_PATIENCE) as (cluster, every):
         if dry_run:
             plan = plan_run(cluster, every[0], wish)
-            return output.result(_plan_object(plan), lambda: _show_plan(output, plan))
-        terms = Terms(waits.timeout, wish.job_seconds, waits.check, output.step, output.note)
+            output.result(_plan_object(plan), lambda: _show_plan(output, plan))
+            return
+        limits = (waits.timeout, wish.job_seconds)
+        terms = Terms(*limits, waits.check, wish.folder, output.step, output.note)
         outcome = carry_out(cluster, every[0], wish, terms, going)
         target, namespace = str(every[0]), cluster.namespace
     for text in outcome.warnings:
         output.warning(text)
-    return output.result(
+    if outcome.not_copied:
+        told = "All is done, but the snapshot is on the claim alone"
+        output.warning(f"{told}: {outcome.not_copied}")
+    output.result(
         _outcome_object(target, namespace, outcome),
         lambda: output.line(_summary(target, outcome)),
     )
+    if outcome.not_copied:
+        raise typer.Exit(ExitCode.NEGATIVE)
 
 
 def _plan_object(plan: ClaimPlan) -> dict[str, Any]:
@@ -220,25 +259,31 @@ def _plan_object(plan: ClaimPlan) -> dict[str, Any]:
         "target": plan.target,
         "namespace": plan.namespace,
         "replicas": plan.replicas,
-        "container": plan.container,
+        "container": plan.goal.container,
         "claims": list(plan.claims),
-        "images": {"from": plan.old_images, "to": plan.new_images},
-        "revision": plan.revision,
+        "images": {"from": plan.goal.old_images, "to": plan.goal.new_images},
+        "revision": plan.goal.revision,
+        "snapshot": plan.goal.snapshot or None,
+        "suspends": list(plan.suspends),
         "warnings": list(plan.warnings),
     }
 
 
 def _show_plan(output: Output, plan: ClaimPlan) -> None:
-    from orchctl.deploy.kubernetes.plan import job_command
+    from orchctl.deploy.kubernetes.goal import job_command
 
+    goal = plan.goal
     output.line(f"{plan.command} {plan.target} in namespace {plan.namespace}")
     for text in plan.warnings:
         output.line(f"  warning: {text}", "yellow")
+    for name in plan.suspends:
+        output.line(f"  suspend cronjob/{name} until it is over")
     output.line(f"  scale from {plan.replicas} to 0, wait until nothing uses {_list(plan.claims)}")
-    words = " ".join(job_command(plan.command, plan.revision))
-    output.line(f"  Job with {plan.job_image}: {words}, snapshot first")
-    for name, image in plan.new_images.items():
-        output.line(f"  image of {name}: {plan.old_images[name]} -> {image}")
+    words = " ".join(job_command(plan.command, goal.revision, goal.snapshot))
+    if words:
+        output.line(f"  Job with {goal.job_image}: {words}, snapshot first")
+    for name, image in goal.new_images.items():
+        output.line(f"  image of {name}: {goal.old_images[name]} -> {image}")
     output.line(f"  scale to {plan.replicas}, wait until it is ready")
     output.line("Nothing was written.", "dim")
 
@@ -260,11 +305,18 @@ def _outcome_object(target: str, namespace: str | None, outcome: Outcome) -> dic
         "resumed": outcome.resumed,
         "undone": outcome.undone,
         "restored": record.restored or None,
+        "copied": [copied_object(one) for one in outcome.copied],
+        "not_copied": outcome.not_copied or None,
         "pods": [pod_object(one) for one in outcome.rolled.pods] if outcome.rolled else [],
         "answer": answer and {"url": answer.url, "status": answer.status, "told": answer.told},
         "warnings": list(outcome.warnings),
         "seconds": round(outcome.seconds, 3),
     }
+
+
+def copied_object(copied: Copied) -> dict[str, Any]:
+    """A snapshot that was brought off the claim."""
+    return {"path": str(copied.path), "sha256": copied.sha256, "size": copied.size}
 
 
 def _summary(target: str, outcome: Outcome) -> str:
@@ -274,7 +326,8 @@ def _summary(target: str, outcome: Outcome) -> str:
     if outcome.undone:
         back = ", the database from its snapshot" if outcome.record.restored else ""
         return f"{target}: undone, as it was before{back} ({took})"
-    image = f", {outcome.record.job_image}" if outcome.record.new_images else ""
+    new = sorted(set(outcome.record.new_images.values()))
+    image = f", {', '.join(new)}" if new else ""
     ready = "ready" if outcome.rolled else "no replicas, as before"
     said = f"; {outcome.answer.url} says {outcome.answer.told}" if outcome.answer else ""
     return f"{target}: {upgrade_text(outcome.record.answer)}{image}, {ready}{said} ({took})"

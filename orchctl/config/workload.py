@@ -24,6 +24,7 @@ class WorkloadSettings:
         health_headers: Sent along, each `Name: value`; the values are secret.
         timeout: Seconds that it has to come up.
         grace: Seconds that it has to end; None leaves that to it.
+        copy_to: Where `k8s` copies the snapshots that it takes on a claim; None leaves them there.
         origins: Name of a setting to where its value came from.
     """
 
@@ -32,6 +33,7 @@ class WorkloadSettings:
     health_headers: tuple[str, ...] = field(default=(), repr=False)
     timeout: float = 60.0
     grace: float | None = None
+    copy_to: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def described(self) -> list[tuple[str, str, str]]:
@@ -42,6 +44,7 @@ class WorkloadSettings:
             "health-headers": " ".join(f"{h.partition(':')[0]}:***" for h in self.health_headers),
             "timeout": f"{self.timeout:g}s",
             "grace": "" if self.grace is None else f"{self.grace:g}s",
+            "copy-to": str(self.copy_to or ""),
         }
         return [
             (f"workload.{name}", text, self.origins.get(name, "default"))
@@ -63,6 +66,7 @@ _KEYS: dict[str, Callable[[Any], Any]] = {
     "health-headers": _lines,
     "timeout": CONVERTERS["duration"],
     "grace": CONVERTERS["duration"],
+    "copy-to": CONVERTERS["path"],
 }
 # Without the ORCHCTL_ before them.
 VARIABLES = tuple(f"WORKLOAD_{name.upper().replace('-', '_')}" for name in _KEYS)
@@ -106,6 +110,8 @@ def read_workload(
             told = "each is written as Name: value" if name == "health-headers" else str(error)
             raise _wrong(f"workload.{name} ({origin})", told) from error
         origins[name] = origin
+    if file is not None and origins.get("copy-to", "").startswith(str(file)):
+        values["copy_to"] = file.parent / values["copy_to"]
     return WorkloadSettings(**values, origins=origins)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.kubernetes.fake.cluster import Cluster
 from tests.kubernetes.fake.kubelet.scripts import Script
-from tests.kubernetes.fake.resources import JOBS
+from tests.kubernetes.fake.resources import CRON_JOBS, JOBS
 from tests.support.kubernetes_commands import Commands, health_server
 from tests.support.kubernetes_service import V1, V2, Service
 from tests.support.projects import execute, query
@@ -124,6 +125,43 @@ def test_without_revisions_an_unhealthy_version_costs_no_restore(
     assert "the database is as it was" in error["state"]
     service.require_over(V1)
     assert len(service.cluster.history.on_claim("default", service.claim)) == 4
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_the_cron_job_of_snapshots_is_held_meanwhile(
+    service: Service, k8s: Commands, healthy: bool
+) -> None:
+    body = cron_job(service)
+    service.cluster.create(CRON_JOBS, "default", body)
+    service.cluster.script(Script(pod="snapshots-*", run_for=0.5))
+    assert service.cluster.run_cron_job("default", "snapshots")
+    service.project.add("002", ADD)
+    with health_server([200 if healthy else 503]) as (url, _):
+        words = ("--image", V2, "--health", url, "--timeout", "4s")
+        done = k8s("deploy", service.target, *words)
+    assert done.returncode == (0 if healthy else 7), done.stderr
+    held = [one for one in service.cluster.history.writes() if "/cronjobs/" in one.path]
+    assert [one.body["spec"]["suspend"] for one in held] == [True, False]
+    [after] = service.cluster.objects(CRON_JOBS, "default")
+    assert after["spec"]["suspend"] is False
+    assert service.heads == ["002" if healthy else "001"]
+    runs = service.cluster.history.on_claim("default", service.claim)
+    # Its own pod ran beside the service's, and was over before anything was stopped.
+    assert len(runs) == (4 if healthy else 6)
+
+
+def cron_job(service: Service) -> dict[str, Any]:
+    labels = {"orchctl/snapshots": "web"}
+    volume = {"name": "d", "persistentVolumeClaim": {"claimName": service.claim}}
+    pod = {
+        "restartPolicy": "Never",
+        "volumes": [volume],
+        "containers": [{"name": "snapshots", "image": V1}],
+    }
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    job = {"metadata": {"labels": labels}, "spec": {"template": template}}
+    metadata = {"name": "snapshots", "labels": labels}
+    return {"metadata": metadata, "spec": {"schedule": "0 0 * * *", "jobTemplate": job}}
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(service: Service, k8s: Commands) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from tests.support.preloaded import Run, start
 from tests.support.projects import Project
 
-_IMPORTS = "import kubernetes.client.rest, kubernetes.config, urllib3, yaml, rich.table"
+IMPORTS = "import kubernetes.client.rest, kubernetes.config, urllib3, yaml, rich.table"
 
 
 class Commands:
@@ -32,9 +32,16 @@ class Commands:
 
     def start(self, *words: str, kubeconfig: Path | None = None) -> Run:
         """Start a command and go on."""
-        env = {"HOME": str(self.project.folder), "KUBECONFIG": str(kubeconfig or self.kubeconfig)}
         within = ["--namespace", self.namespace] if self.namespace else []
-        return start(self.project, "k8s", *words, *within, env=env, imports=_IMPORTS)
+        return self._start("k8s", *words, *within, kubeconfig=kubeconfig)
+
+    def _start(self, *words: str, kubeconfig: Path | None = None) -> Run:
+        env = {"HOME": str(self.project.folder), "KUBECONFIG": str(kubeconfig or self.kubeconfig)}
+        return start(self.project, *words, env=env, imports=IMPORTS)
+
+    def bare(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of orchctl to its end."""
+        return self._start(*words).finished()
 
     def __call__(
         self, *words: str, kubeconfig: Path | None = None

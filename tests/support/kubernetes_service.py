@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.kubernetes.fake.cluster import Cluster
 from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.kubernetes.fake.resources import CLAIMS, DEPLOYMENTS, JOBS, LEASES, STATEFUL_SETS
+from tests.kubernetes.fake.writing import mutate
 from tests.kubernetes.objects import deployment, stateful_set
+from tests.support.kubernetes_commands import IMPORTS
+from tests.support.preloaded import start
 from tests.support.projects import Project, execute, query
 
 V1, V2 = "localhost/web:v1", "localhost/web:v2"
@@ -34,11 +38,18 @@ class Service:
         cluster: Where.
         folder: A new folder, for the image's project.
         kind: `statefulset` or `deployment`.
+        image: Of its container.
         spec: Put over the workload's own.
     """
 
     def __init__(
-        self, cluster: Cluster, folder: Path, kind: str = "statefulset", **spec: Any
+        self,
+        cluster: Cluster,
+        folder: Path,
+        kind: str = "statefulset",
+        *,
+        image: str = V1,
+        **spec: Any,
     ) -> None:
         self.cluster = cluster
         self.resource = STATEFUL_SETS if kind == "statefulset" else DEPLOYMENTS
@@ -48,6 +59,7 @@ class Service:
         body["spec"] |= spec
         pod = body["spec"]["template"]["spec"]
         pod["securityContext"] = {"runAsUser": 1000, "fsGroup": 1000}
+        pod["containers"][0]["image"] = image
         pod["containers"][0]["env"] = [{"name": "DATABASE_URL", "value": "sqlite:////data/app.db"}]
         # Slow to end: who doesn't wait for that starts the next one beside it.
         cluster.script(Script(pod="web-*", stop_after=0.3))
@@ -66,9 +78,35 @@ class Service:
         )
         self.cluster.script(script)
         env = {"DATABASE_URL": f"sqlite:///{self.database}"}
-        done = self.project.orchctl("upgrade", "--no-backup", env=env)
+        done = start(self.project, "upgrade", "--no-backup", env=env, imports=IMPORTS).finished()
         assert done.returncode == 0, done.stderr
         execute(self.database, "INSERT INTO notes VALUES (1)")
+
+    def answers_exec(self, **script: Any) -> None:
+        """What is run in the service's pod, is really run."""
+        run = {"programs": Path(sys.executable).parent, "cwd": self.project.folder, **script}
+        labels = {"app": "web"}
+        self.cluster.script(Script(labels=labels, stop_after=0.3, exec_process=True, **run))
+
+    def annotate(self, name: str, value: str) -> None:
+        """As somebody else would."""
+        self._change(
+            lambda body: body["metadata"].setdefault("annotations", {}).update({name: value})
+        )
+
+    def _change(self, change: Callable[[Json], None]) -> None:
+        store = self.cluster.state.store
+        self.cluster.do(lambda: mutate(store, self.resource, "default", "web", change))
+
+    def scale(self, replicas: int) -> None:
+        """As somebody else would; until it has come to that."""
+        self._change(lambda body: body["spec"].update(replicas=replicas))
+        self.cluster.wait(lambda: len(self.cluster.pods("default")) == replicas)
+
+    def snapshots(self) -> list[str]:
+        """The snapshots beside the database."""
+        folder = self.database.parent / "backups"
+        return sorted(one.name for one in folder.glob("*.snapshot"))
 
     def pretend(self, answer: Json | None = None, code: int = 0, **script: Any) -> None:
         """Jobs that only print an answer."""
@@ -103,6 +141,12 @@ class Service:
         """Where an unfinished run is."""
         text = (self.object["metadata"].get("annotations") or {}).get("orchctl/run")
         return None if text is None else str(json.loads(text)["step"])
+
+    @property
+    def last_run(self) -> Json | None:
+        """The run that can be taken back."""
+        text = (self.object["metadata"].get("annotations") or {}).get("orchctl/last-run")
+        return None if text is None else dict(json.loads(text))
 
     def settled(self) -> None:
         """One pod, and ready."""

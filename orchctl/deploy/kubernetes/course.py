@@ -6,9 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchctl.deploy.kubernetes.copies import Copied, Source, copy_off, snapshots_in
+from orchctl.deploy.kubernetes.goal import Wish
 from orchctl.deploy.kubernetes.lease import Lease
-from orchctl.deploy.kubernetes.plan import ClaimPlan, Wish, plan_run
+from orchctl.deploy.kubernetes.plan import ClaimPlan, plan_run
 from orchctl.deploy.kubernetes.record import (
+    ROLLBACK,
     STOPPING,
     UNDOING,
     Record,
@@ -49,6 +52,8 @@ class Outcome:
         answer: Of the health check.
         seconds: The whole.
         warnings: What to know.
+        copied: The snapshots as they were copied off the claim.
+        not_copied: Why they were not, although that was wanted; "" otherwise.
     """
 
     record: Record
@@ -58,6 +63,8 @@ class Outcome:
     answer: HealthResult | None
     seconds: float
     warnings: tuple[str, ...] = ()
+    copied: tuple[Copied, ...] = ()
+    not_copied: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def carry_out(
         if not resumed:
             recorded.begin(found.object)
         run = Run(cluster, found.kind, found.name, recorded, lease, terms)
-        rolled, answer = _gone_through(run, abort=going.abort)
+        rolled, answer, copies = _gone_through(run, abort=going.abort)
     finally:
         lease.release()
     return Outcome(
@@ -126,6 +133,7 @@ def carry_out(
         answer,
         time.monotonic() - began,
         plan.warnings if plan else (),
+        *copies,
     )
 
 
@@ -141,13 +149,14 @@ def _unfinished(found: Found, wish: Wish, going: Going) -> Record | None:
                 hint=f"orchctl k8s status {found}",
             )
         return None
-    same = record.command == wish.command and record.revision == wish.revision
+    same = record.command == wish.command
+    same = same and (wish.command == ROLLBACK or record.revision == wish.revision)
     if wish.image:
         same = same and wish.image == record.job_image
     if same or going.resume or going.abort:
         return record
     raise Refused(
-        f"{found} has an unfinished run: {record.command} of {record.job_image} to "
+        f"{found} has an unfinished run: {record.command} with {record.job_image} to "
         f"{record.revision}, at {record.step}, begun {record.started_at}",
         code="unfinished-run",
         state=f"It is as that run left it, {record.replicas} replicas before",
@@ -156,27 +165,34 @@ def _unfinished(found: Found, wish: Wish, going: Going) -> Record | None:
 
 
 def _record(plan: ClaimPlan) -> Record:
-    run, now = new_run()
+    (run, now), goal = new_run(), plan.goal
     return Record(
         run=run,
         command=plan.command,
         step=STOPPING,
         replicas=plan.replicas,
-        container=plan.container,
-        revision=plan.revision,
-        job_image=plan.job_image,
-        old_images=plan.old_images,
-        new_images=plan.new_images,
+        container=goal.container,
+        revision=goal.revision,
+        job_image=goal.job_image,
+        old_images=goal.old_images,
+        new_images=goal.new_images,
         claims=plan.claims,
         started_at=now,
+        snapshot=goal.snapshot,
+        suspended=plan.suspends,
     )
 
 
-def _gone_through(run: Run, *, abort: bool) -> tuple[RolledOut | None, HealthResult | None]:
+_Copies = tuple[tuple[Copied, ...], str]
+
+
+def _gone_through(
+    run: Run, *, abort: bool
+) -> tuple[RolledOut | None, HealthResult | None, _Copies]:
     try:
         if abort or run.now.step == UNDOING:
             _put_back(run, None, asked=abort)
-            return None, None
+            return None, None, ((), "")
         try:
             done = run.forward()
         except RestoreFailed:
@@ -186,14 +202,34 @@ def _gone_through(run: Run, *, abort: bool) -> tuple[RolledOut | None, HealthRes
                 raise
             _put_back(run, error)
             raise
+        copies = _copies(run)
+        run.hold_snapshots(hold=False)
         run.recorded.end()
-        return done
+        return *done, copies
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"Interrupted while {run.now.step}",
             state=f"{run.target} is as it was left then, which its annotation says",
             hint=f"orchctl k8s {run.now.command} {run.target} --resume goes on, --abort undoes it",
         ) from error
+
+
+def _copies(run: Run) -> _Copies:
+    """Copy the snapshots off the claim, now that nobody waits for it; a failure undoes nothing."""
+    folder, terms = run.terms.folder, run.terms
+    if folder is None:
+        return (), ""
+    found = Found(run.kind, run.recorded.mine())
+    source = Source(run.cluster, found, run.now.container, terms.timeout, terms.on_line)
+    try:
+        copied = copy_off(source, snapshots_in(run.now.answer), folder)
+    except OrchctlError as error:
+        if error.code in _HANDS_OFF:
+            raise
+        return (), error.message
+    for one in copied:
+        terms.on_step(f"{one.path} is a copy of the snapshot")
+    return copied, ""
 
 
 def _put_back(run: Run, why: OrchctlError | None, *, asked: bool = False) -> None:

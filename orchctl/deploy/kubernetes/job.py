@@ -9,16 +9,14 @@ from typing import Any
 
 from orchctl.errors import UsageError
 from orchctl.workloads.kubernetes.kinds import (
-    STATEFUL_SET,
     Kind,
     Object,
-    claims_of,
     images_of,
-    name_of,
     template_of,
+    volume_claims,
 )
+from orchctl.workloads.kubernetes.sharers import RUN_LABEL
 
-RUN_LABEL = "orchctl/run"
 _DEFAULT = "kubectl.kubernetes.io/default-container"
 _LONGEST_NAME = 63 - len("-restore-2-xxxxx")  # a Job's pods carry its name as a label
 # What the Job's pod has in common with the service's: who it is, where it may run, what it sees.
@@ -63,6 +61,7 @@ class Work:
         image: What it runs.
         command: Its words.
         seconds: How long it may take.
+        node: Where it must run, beside the pod that has the claim; "" leaves that to the cluster.
     """
 
     name: str
@@ -71,17 +70,7 @@ class Work:
     image: str
     command: tuple[str, ...]
     seconds: int
-
-
-def volume_claims(kind: Kind, workload: Object) -> dict[str, str]:
-    """The claims of the workload's only pod, those of a StatefulSet's templates too, by volume."""
-    found = claims_of(workload)
-    if kind is STATEFUL_SET:
-        first = int((workload["spec"].get("ordinals") or {}).get("start", 0))
-        for one in workload["spec"].get("volumeClaimTemplates") or ():
-            volume = one["metadata"]["name"]
-            found[volume] = f"{volume}-{name_of(workload)}-{first}"
-    return found
+    node: str = ""
 
 
 def chosen_container(workload: Object, wanted: str | None) -> str:
@@ -133,6 +122,7 @@ def manifest(kind: Kind, workload: Object, work: Work) -> Object:
     container = next(one for one in spec["containers"] if one["name"] == work.container)
     labels = {"app.kubernetes.io/managed-by": "orchctl", RUN_LABEL: work.run}
     pod: Object = {key: spec[key] for key in _OF_POD if key in spec}
+    pod |= _beside(spec, work.node) if work.node else {}
     pod["restartPolicy"] = "Never"
     mounted = [one["name"] for one in container.get("volumeMounts", ())]
     pod["volumes"] = _volumes(spec, volume_claims(kind, workload), mounted)
@@ -155,6 +145,17 @@ def manifest(kind: Kind, workload: Object, work: Work) -> Object:
             "activeDeadlineSeconds": work.seconds,
             "template": {"metadata": {"labels": labels, "annotations": told}, "spec": pod},
         },
+    }
+
+
+def _beside(spec: Object, node: str) -> Object:
+    """What binds a pod to a node, a cordoned one too, without getting round the scheduler."""
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    cordoned = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
+    return {
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+        "tolerations": [*(spec.get("tolerations") or ()), cordoned],
     }
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchctl.deploy.kubernetes.job import read_answer
-from orchctl.deploy.kubernetes.sharers import is_over
 from orchctl.errors import OrchctlError, TimedOut, WorkloadFailed
 from orchctl.workloads.kubernetes.kinds import JOB, POD, Object, name_of
 from orchctl.workloads.kubernetes.logs import Wanted, lines_of, lines_of_all
 from orchctl.workloads.kubernetes.pods import ContainerState, read_pod, trouble_of, why_not_ready
+from orchctl.workloads.kubernetes.sharers import is_over
 from orchctl.workloads.kubernetes.watching import Picture, Source, picture
 
 if TYPE_CHECKING:
@@ -73,6 +73,27 @@ def follow_job(cluster: Cluster, name: str, *, deadline: float, on_line: Told) -
         return _Follower(cluster, name, kept, deadline, on_line).ended()
 
 
+def hold_job(cluster: Cluster, name: str, *, deadline: float, on_line: Told) -> Object:
+    """Wait until a Job's pod runs: one that is there to be asked.
+
+    Args:
+        cluster: The cluster.
+        name: Of the Job.
+        deadline: A time of the monotonic clock.
+        on_line: Called with what is waited for.
+
+    Returns:
+        The pod.
+
+    Raises:
+        WorkloadFailed: `job-not-started`: its image can't be had, or it ended at once.
+        TimedOut: `job-not-started`.
+    """
+    pods = Source(POD, labels=f"job-name={name}")
+    with picture(cluster, Source(JOB, fields=f"metadata.name={name}"), pods) as kept:
+        return _Follower(cluster, name, kept, deadline, on_line).running()
+
+
 def remove_job(cluster: Cluster, name: str, *, deadline: float) -> None:
     """Delete a Job, and wait until no pod of it is left.
 
@@ -118,6 +139,21 @@ class _Follower:
                 continue
             if is_over(job):
                 return self._end(pod)
+            self._wait(pod)
+
+    def running(self) -> Object:
+        while True:
+            job = next(iter(self._kept.objects[0].values()), None)
+            pod = next(iter(self._kept.objects[1].values()), None)
+            state = None if pod is None else _state(pod)
+            if pod is not None and state is not None and state.state == "running":
+                return pod
+            if job is None or is_over(job):
+                raise WorkloadFailed(
+                    f"Job {self._name} ended before it could be asked",
+                    code="job-not-started",
+                    details={"exit_code": state.exit_code if state else None},
+                )
             self._wait(pod)
 
     def _wait(self, pod: Object | None) -> None:

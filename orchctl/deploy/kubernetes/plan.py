@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchctl.deploy.kubernetes.job import (
-    Work,
-    chosen_container,
-    job_name,
-    manifest,
-    new_images,
-    volume_claims,
-)
-from orchctl.deploy.kubernetes.owners import AUTOSCALER, Owner, owners
-from orchctl.deploy.kubernetes.sharers import sharers
+from orchctl.deploy.kubernetes.back import goal_back
+from orchctl.deploy.kubernetes.copies import require_folder
+from orchctl.deploy.kubernetes.goal import Goal, Wish, goal_ahead, job_command
+from orchctl.deploy.kubernetes.job import Work, job_name, manifest
+from orchctl.deploy.kubernetes.record import ROLLBACK
 from orchctl.errors import OrchctlError, Refused, UsageError
 from orchctl.workloads.kubernetes.access import Need, require_rights
 from orchctl.workloads.kubernetes.find import Found
 from orchctl.workloads.kubernetes.image import images_patch
+from orchctl.workloads.kubernetes.inside import NEEDS
 from orchctl.workloads.kubernetes.kinds import (
     CLAIM,
     CONTROLLER_REVISION,
@@ -31,11 +27,13 @@ from orchctl.workloads.kubernetes.kinds import (
     REPLICA_SET,
     STATEFUL_SET,
     desired,
-    images_of,
+    volume_claims,
 )
+from orchctl.workloads.kubernetes.owners import AUTOSCALER, Owner, owners
 from orchctl.workloads.kubernetes.rollout import standstill
 from orchctl.workloads.kubernetes.scale import scale
 from orchctl.workloads.kubernetes.shape import hazards, read_claims
+from orchctl.workloads.kubernetes.sharers import sharers, snapshot_takers
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -44,62 +42,28 @@ _REFUSED = ("several-writers", "several-databases")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What was asked for.
-
-    Attributes:
-        command: `upgrade`, `deploy` or `downgrade`.
-        image: The new image; None keeps the one there is.
-        revision: Where to, in Alembic's notation.
-        container: Which container has the database; None where there is but one.
-        accept_owner: Go on although something else may set the workload back.
-        job_seconds: How long a Job may take.
-    """
-
-    command: str
-    image: str | None
-    revision: str = "head"
-    container: str | None = None
-    accept_owner: bool = False
-    job_seconds: int = 3600
-
-
-@dataclass(frozen=True)
 class ClaimPlan:
     """What a run will do.
 
     Attributes:
-        command: `upgrade`, `deploy` or `downgrade`.
+        command: `upgrade`, `deploy`, `downgrade` or `rollback`.
         target: `KIND/NAME`.
         namespace: Where.
         replicas: How many it has, and gets back.
-        container: Which container has the database.
-        job_image: What the Job runs.
-        old_images: By container.
-        new_images: Those that change, by container.
-        revision: Where to, in Alembic's notation.
+        goal: The images, the revision.
         claims: What must never have two pods.
         warnings: What to know.
+        suspends: CronJobs that take snapshots on the claim, and are held meanwhile.
     """
 
     command: str
     target: str
     namespace: str
     replicas: int
-    container: str
-    job_image: str
-    old_images: dict[str, str]
-    new_images: dict[str, str]
-    revision: str
+    goal: Goal
     claims: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-
-
-def job_command(command: str, revision: str) -> tuple[str, ...]:
-    """What the Job runs."""
-    if command == "downgrade":
-        return ("orchctl", "downgrade", "--json", "--yes", revision)
-    return ("orchctl", "upgrade", "--json", revision)
+    suspends: tuple[str, ...] = ()
 
 
 def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
@@ -113,7 +77,8 @@ def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
     Raises:
         UsageError: `bad-target`, `no-such-container`, `relative-revision`.
         Refused: `several-writers`, `several-databases`, `claim-deleted-when-scaled`, `no-claim`,
-            `claim-shared`, `workload-owned`, `paused`, `on-delete`, `partition`.
+            `claim-shared`, `workload-owned`, `paused`, `on-delete`, `partition`; as `goal_back`.
+        ConfigurationError: `copies-not-writable`.
         WorkloadFailed: `no-rights`. As Cluster does; also when the server's dry run of a change
             fails.
     """
@@ -130,27 +95,26 @@ def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
             code="relative-revision",
             hint="head or a revision's id",
         )
-    container = chosen_container(found.object, wish.container)
-    require_rights(cluster, needs(found))
+    goal = (goal_back if wish.command == ROLLBACK else goal_ahead)(found, wish)
+    require_rights(cluster, (*needs(found), *(NEEDS if wish.folder else ())))
+    if wish.folder is not None:
+        require_folder(wish.folder)
     warnings = _shape(cluster, found)
     claims = tuple(dict.fromkeys(volume_claims(found.kind, found.object).values()))
     _require_claim(found, claims)
     _require_alone(cluster, found, claims)
+    takers = snapshot_takers(cluster, claims)
+    require_rights(cluster, [Need("patch", CRON_JOB)] if takers else [])
     warnings += _require_unowned(owners(cluster, found.kind, found.object), found, wish)
-    old = images_of(found.object)
-    images = new_images(found.object, container, wish.image) if wish.image else {}
     plan = ClaimPlan(
         command=wish.command,
         target=str(found),
         namespace=str(cluster.namespace),
         replicas=desired(found.kind, found.object),
-        container=container,
-        job_image=wish.image or old[container],
-        old_images={name: old[name] for name in images},
-        new_images=images,
-        revision=wish.revision,
+        goal=goal,
         claims=claims,
         warnings=tuple(warnings),
+        suspends=takers,
     )
     _try_out(cluster, found, plan, wish)
     return plan
@@ -237,20 +201,15 @@ def _require_unowned(found: tuple[Owner, ...], target: Found, wish: Wish) -> lis
 
 def _try_out(cluster: Cluster, found: Found, plan: ClaimPlan, wish: Wish) -> None:
     """Let the server check each change that is to come."""
-    work = Work(
-        job_name(found.name, "000000", "upgrade"),
-        "000000",
-        plan.container,
-        plan.job_image,
-        job_command(plan.command, plan.revision),
-        wish.job_seconds,
-    )
+    goal, name = plan.goal, job_name(found.name, "000000", "upgrade")
+    command = job_command(plan.command, goal.revision, goal.snapshot)
+    work = Work(name, "000000", goal.container, goal.job_image, command, wish.job_seconds)
     cluster.create(JOB, manifest(found.kind, found.object, work), dry_run=True)
     try:
         scale(cluster, found.kind, cluster.get(found.kind, found.name), 0, dry_run=True)
     except OrchctlError as error:
         if error.code != "cluster-conflict":  # its status has just changed: allowed it was
             raise
-    if plan.new_images:
-        patch = images_patch(found.object, plan.new_images)
+    if goal.new_images:
+        patch = images_patch(found.object, goal.new_images)
         cluster.patch(found.kind, found.name, patch, dry_run=True)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
 ANNOTATION = "orchctl/run"
+LAST = "orchctl/last-run"  # the last one that went through, for `rollback --database`
 _POINTER = "/metadata/annotations/orchctl~1run"
+_LAST_POINTER = "/metadata/annotations/orchctl~1last-run"
 
 # In the order in which they come; a run is at a step while it does what the step is called after.
 STOPPING = "stopping"  # to zero, until nothing uses the claims
@@ -24,6 +26,9 @@ UPGRADING = "upgrading"  # the Job
 CHANGING = "changing"  # the Job away, the image patched at zero
 STARTING = "starting"  # replicas back, ready, healthy
 UNDOING = "undoing"  # zero again, the database back, the image back, replicas back
+DONE = "done"
+
+ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Record:
 
     Attributes:
         run: Its identifier.
-        command: `upgrade`, `deploy` or `downgrade`.
+        command: `upgrade`, `deploy`, `downgrade` or `rollback`.
         step: Where it is.
         replicas: How many there were.
         container: Which container has the database.
@@ -47,6 +52,8 @@ class Record:
         changed: Whether the database was changed and not yet put back.
         failure: Why it is undone: `code`, `message`, `exit_code`.
         restored: What the restore said.
+        snapshot: Of a rollback, the snapshot that it puts back; "" leaves the database.
+        suspended: The CronJobs of snapshots that do nothing until it is over.
     """
 
     run: str
@@ -65,10 +72,25 @@ class Record:
     changed: bool = False
     failure: dict[str, Any] = field(default_factory=dict)
     restored: dict[str, Any] = field(default_factory=dict)
+    snapshot: str = ""
+    suspended: tuple[str, ...] = ()
 
     def text(self) -> str:
         """As it stands in the annotation."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    def kept(self) -> Record:
+        """What of it is kept when it is over: what taking it back needs."""
+        every = self.answer.get("databases") or [self.answer]
+        return replace(self, step=DONE, job="", answer={"databases": [_told(one) for one in every]})
+
+
+def _told(answer: dict[str, Any]) -> dict[str, Any]:
+    found = {key: answer.get(key) for key in ("database", "from", "to")}
+    snapshot = answer.get("snapshot") or {}
+    found["revisions"] = list(answer.get("revisions") or ())
+    found["snapshot"] = {key: snapshot.get(key) for key in ("id", "path", "sha256")}
+    return found
 
 
 def new_run() -> tuple[str, str]:
@@ -76,13 +98,13 @@ def new_run() -> tuple[str, str]:
     return secrets.token_hex(3), datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def read_record(workload: Object) -> Record | None:
-    """The record of a run that is not over; None when there is none.
+def read_record(workload: Object, annotation: str = ANNOTATION) -> Record | None:
+    """The record of a run that is not over (of the last that is, by LAST); None without one.
 
     Raises:
         Refused: `unreadable-run`: it was written by something newer, or by hand.
     """
-    text = _annotation(workload)
+    text = _annotation(workload, annotation)
     if text is None:
         return None
     try:
@@ -90,10 +112,11 @@ def read_record(workload: Object) -> Record | None:
         known = {one.name for one in fields(Record)}
         if not set(found) <= known:
             raise ValueError(", ".join(sorted(set(found) - known)))
-        return Record(**{**found, "claims": tuple(found["claims"])})
+        lists = {key: tuple(found.get(key, ())) for key in ("claims", "suspended")}
+        return Record(**{**found, **lists})
     except (ValueError, TypeError, KeyError) as error:
         raise Refused(
-            f"The annotation {ANNOTATION} can't be read: {error}",
+            f"The annotation {annotation} can't be read: {error}",
             code="unreadable-run",
             state="Nothing was changed",
             hint="A newer orchctl may have written it",
@@ -133,22 +156,29 @@ class Recorded:
         """Write down that some facts are different now."""
         after = replace(self.now, **facts)
         if after != self.now:
-            self._replace({"op": "replace", "path": _POINTER, "value": after.text()})
+            self._replace([{"op": "replace", "path": _POINTER, "value": after.text()}])
             self.now = after
         return after
 
-    def end(self) -> None:
-        """The run is over: take the annotation away."""
-        self._replace({"op": "remove", "path": _POINTER})
+    def end(self, *, undone: bool = False) -> None:
+        """The run is over: take the annotation away; what went through can be rolled back."""
+        over: list[Object] = [{"op": "remove", "path": _POINTER}]
+        rolled_back = self.now.command == ROLLBACK
+        if not undone and (self.now.changed or self.now.new_images or rolled_back):
+            text = "" if rolled_back else self.now.kept().text()
+            over.append({"op": "add", "path": _LAST_POINTER, "value": text})
+            if not text:
+                over.append({"op": "remove", "path": _LAST_POINTER})
+        self._replace(over)
 
-    def _replace(self, change: Object) -> None:
+    def _replace(self, changes: list[Object]) -> None:
         test = {"op": "test", "path": _POINTER, "value": self.now.text()}
         try:
-            self._cluster.patch(self._kind, self._name, [test, change], how=JSON_PATCH)
+            self._cluster.patch(self._kind, self._name, [test, *changes], how=JSON_PATCH)
         except OrchctlError as error:
             if error.code not in ("cluster-refused", "cluster-trouble"):
                 raise
-            self._settle(change, error)
+            self._settle(changes[0], error)
 
     def _settle(self, change: Object, error: OrchctlError) -> None:
         """An answer that was lost, and the patch repeated: it is as wanted already."""
@@ -183,8 +213,8 @@ class Recorded:
         )
 
 
-def _annotation(workload: Object) -> str | None:
-    return (workload["metadata"].get("annotations") or {}).get(ANNOTATION)
+def _annotation(workload: Object, name: str = ANNOTATION) -> str | None:
+    return (workload["metadata"].get("annotations") or {}).get(name)
 
 
 def _same(now: Object, before: Object) -> bool:

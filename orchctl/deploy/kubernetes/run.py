@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchctl.deploy.kubernetes.goal import job_command
 from orchctl.deploy.kubernetes.job import Work, job_name, manifest
 from orchctl.deploy.kubernetes.job_run import JobEnd, follow_job, make_job, remove_job
 from orchctl.deploy.kubernetes.lease import Lease
-from orchctl.deploy.kubernetes.plan import job_command
 from orchctl.deploy.kubernetes.record import (
     CHANGING,
     STARTING,
@@ -20,12 +20,20 @@ from orchctl.deploy.kubernetes.record import (
     Recorded,
 )
 from orchctl.errors import OrchctlError, RestoreFailed, TimedOut, UpgradeFailed, WorkloadFailed
+from orchctl.workloads.kubernetes.client import MERGE
 from orchctl.workloads.kubernetes.image import images_patch
-from orchctl.workloads.kubernetes.kinds import JOB, Kind, Object
-from orchctl.workloads.kubernetes.scale import scale, users_of, wait_until_unused
+from orchctl.workloads.kubernetes.kinds import CRON_JOB, JOB, Kind, Object
+from orchctl.workloads.kubernetes.scale import (
+    scale,
+    users_of,
+    wait_until_unused,
+)
+from orchctl.workloads.kubernetes.sharers import SNAPSHOTS_LABEL
 from orchctl.workloads.kubernetes.waiting import RolledOut, wait_for_rollout
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchctl.workloads.docker.listening import Check
     from orchctl.workloads.health import HealthResult
     from orchctl.workloads.kubernetes.client import Cluster
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
 _SLACK = 60.0  # seconds that a Job may take to be scheduled, beyond what it may run
 _TRIES = 2
 UPGRADE, RESTORE = "upgrade", "restore"
-_WORDS = {"downgrade": "downgrade"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Terms:
         timeout: Seconds for each wait: until the claim is unused, until the workload is ready.
         job_seconds: Seconds that a Job may take.
         check: What must answer in the end; None asks nothing.
+        folder: Where snapshots are copied to in the end; None leaves them on the claim alone.
         on_step: Called with what is done.
         on_line: Called with what is waited for, and what Jobs print.
     """
@@ -51,6 +59,7 @@ class Terms:
     timeout: float
     job_seconds: int
     check: Check | None
+    folder: Path | None
     on_step: Callable[[str], None]
     on_line: Callable[[str], None]
 
@@ -96,6 +105,7 @@ class Run:
             WorkloadFailed, TimedOut: Something did not get ready.
         """
         if self.now.step == STOPPING:
+            self.hold_snapshots()
             self.stop()
             self.advance(UPGRADING)
         if self.now.step == UPGRADING:
@@ -115,6 +125,27 @@ class Run:
         self.lease.check()
         self.recorded.change(step=step, **facts)
 
+    def hold_snapshots(self, *, hold: bool = True) -> None:
+        """Suspend the CronJobs of snapshots, and wait for what they have begun; or let them go on.
+
+        Their pods start only beside the service's: at zero one would wait, on the claim, for ever.
+        """
+        for name in self.now.suspended:
+            body = {"spec": {"suspend": hold}}
+            try:
+                self.cluster.patch(CRON_JOB, name, body, how=MERGE)
+            except OrchctlError as error:
+                if error.code != "no-such-object":
+                    raise
+        for claim in self.now.claims if hold and self.now.suspended else ():
+            wait_until_unused(
+                self.cluster,
+                claim,
+                deadline=self._deadline(),
+                on_line=self.terms.on_line,
+                labels=SNAPSHOTS_LABEL,
+            )
+
     def stop(self) -> None:
         """To zero, and until no pod has a claim; a pod whose node is away still has it.
 
@@ -131,7 +162,9 @@ class Run:
     def upgrade(self) -> dict[str, Any]:
         """Run the Job, and once more if it did not say how it ended: an upgrade that was done
         already does nothing, so the second answer tells."""
-        command = job_command(self.now.command, self.now.revision)
+        command = job_command(self.now.command, self.now.revision, self.now.snapshot)
+        if not command:
+            return {"ok": True, "databases": []}
         for number in range(1, _TRIES + 1):
             end = self.job(UPGRADE, number, self.now.job_image, command)
             if end.answer is not None:
@@ -141,13 +174,16 @@ class Run:
             self.terms.on_line(f"The Job ended without an answer (exit code {end.exit_code})")
         self.remove_jobs(UPGRADE)  # the next try makes new ones
         raise RestoreFailed(
-            "The upgrade ended twice without saying how: whether the database is upgraded is not "
-            "known",
+            f"The {self._word} ended twice without saying how: whether it was done is not known",
             code="outcome-unknown",
             state=f"{self.target} stays at zero",
             hint=f"orchctl k8s {self.now.command} {self.target} --resume tries again",
             details={"log": list(end.lines)},
         )
+
+    @property
+    def _word(self) -> str:
+        return UPGRADE if self.now.command == "deploy" else self.now.command
 
     def _upgraded(self, answer: dict[str, Any], end: JobEnd) -> dict[str, Any]:
         if answer.get("ok"):
@@ -162,7 +198,7 @@ class Run:
         # All-or-nothing: with an error told, the database is as it was.
         self.recorded.change(answer={"error": error}, changed=False)
         raise UpgradeFailed(
-            f"The {_WORDS.get(self.now.command, UPGRADE)} failed: {error['message']}",
+            f"The {self._word} failed: {error['message']}",
             code="job-failed",
             hint=error.get("hint"),
             details={"error": error, "log": list(end.lines)},
@@ -276,16 +312,19 @@ class Run:
 
 
 def changed_by(answer: dict[str, Any]) -> bool:
-    """Whether an upgrade's answer says that it changed a database."""
-    databases = answer.get("databases") or [answer]
-    return bool(answer.get("ok")) and any(one.get("revisions") for one in databases)
+    """Whether an upgrade's, or a rollback's, answer says that it changed a database."""
+    return bool(answer.get("ok")) and any(map(_changed, answer.get("databases", [answer])))
+
+
+def _changed(one: dict[str, Any]) -> bool:
+    return bool(one.get("revisions") or one.get("put_aside"))
 
 
 def upgrade_text(answer: dict[str, Any]) -> str:
     """What an upgrade did, in one line."""
     told = []
-    for one in answer.get("databases") or [answer]:
+    for one in answer.get("databases", [answer]):
         before, after = one.get("from") or "base", one.get("to") or "base"
-        way = f"{before} -> {after}" if one.get("revisions") else f"at {after} already"
+        way = f"{before} -> {after}" if _changed(one) else f"at {after} already"
         told.append(f"{one.get('database')}: {way}")
-    return "; ".join(told)
+    return "; ".join(told) or "left as it is"

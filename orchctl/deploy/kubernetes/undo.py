@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchctl.deploy.kubernetes.record import UNDOING
+from orchctl.deploy.kubernetes.goal import restore_command
+from orchctl.deploy.kubernetes.record import ROLLBACK, UNDOING
 from orchctl.deploy.kubernetes.run import RESTORE, UPGRADE, Run, changed_by
 from orchctl.errors import (
     OrchctlError,
@@ -50,7 +51,8 @@ def undo(run: Run, why: OrchctlError | None, *, asked: bool = False) -> OrchctlE
         run.remove_jobs(RESTORE)
         run.give(run.now.old_images)
     started = _start(run)
-    run.recorded.end()
+    run.hold_snapshots(hold=False)
+    run.recorded.end(undone=True)
     if asked or run.now.failure["code"] == ABORTED:
         return started
     return _verdict(run, started)
@@ -98,11 +100,10 @@ def _restore(run: Run) -> None:
     What the new version has written since is in a snapshot of its own, which `orchctl rollback`
     takes first.
     """
-    command = ["orchctl", "rollback", "--accept-data-loss", "--yes", "--json"]
-    snapshot = run.now.answer.get("snapshot") or {}
-    if snapshot.get("id"):
-        command += ["--to", snapshot["id"]]
-    end = run.job(RESTORE, 1, run.now.job_image, tuple(command))
+    # Of a rollback that is undone: what it put aside.
+    kept = "put_aside" if run.now.command == ROLLBACK else "snapshot"
+    snapshot = run.now.answer.get(kept) or {}
+    end = run.job(RESTORE, 1, run.now.job_image, restore_command(snapshot.get("id", "")))
     answer = end.answer or {}
     if not answer.get("ok"):
         told = (answer.get("error") or {}).get("message") or f"exit code {end.exit_code}"

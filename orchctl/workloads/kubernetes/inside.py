@@ -1,33 +1,61 @@
-"""Asking a running pod, by running a command in it."""
+"""Running a command in a running pod: asking it something, or reading a file out of it."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from orchctl.workloads.kubernetes.access import Need
+from orchctl.workloads.kubernetes.kinds import POD
 from orchctl.workloads.kubernetes.pods import PodFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from orchctl.workloads.kubernetes.client import Cluster
 
-_PATIENCE = 20  # seconds for one command
+# A websocket is opened with GET, for which clusters before 1.35 want `get`; later ones `create`.
+# https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
+NEEDS = (Need("get", POD, "exec"), Need("create", POD, "exec"))
+
+_PATIENCE = 20.0  # seconds without a word, for a short command
+_NOT_STARTED = 127
+_STDOUT, _ERROR = 1, 3  # channels of v4.channel.k8s.io
 
 
-def execute(
-    cluster: Cluster, pod: str, container: str, words: Sequence[str]
-) -> tuple[int, str] | None:
-    """Run a command in a container.
+@dataclass(frozen=True)
+class Ended:
+    """How a command in a container ended.
+
+    Attributes:
+        code: Its exit code, 127 where it could not be started; None when the connection was lost,
+            or never made.
+        told: What the cluster says about that; "" where there is nothing to say.
+    """
+
+    code: int | None
+    told: str = ""
+
+
+def stream_inside(
+    cluster: Cluster,
+    pod: str,
+    container: str,
+    words: Sequence[str],
+    take: Callable[[bytes], object],
+    *,
+    silence: float = _PATIENCE,
+) -> Ended:
+    """Run a command in a container and take what it prints as it comes.
 
     Args:
         cluster: The cluster.
         pod: The pod's name.
         container: The container's name.
         words: The command.
-
-    Returns:
-        Its exit code and what it printed on stdout; None when it could not be run, or did not end.
+        take: Called with parts of its stdout.
+        silence: Seconds without a word after which the connection counts as lost.
     """
     import urllib3
     import websocket
@@ -36,7 +64,7 @@ def execute(
 
     api = client.CoreV1Api(client.ApiClient(cluster.connection.configuration))
     try:
-        answer = stream(
+        opened = stream(
             api.connect_get_namespaced_pod_exec,
             pod,
             cluster.namespace,
@@ -47,22 +75,82 @@ def execute(
             stdin=False,
             tty=False,
             _preload_content=False,
-            _request_timeout=_PATIENCE,
         )
         try:
-            answer.run_forever(timeout=_PATIENCE)
-            code = answer.returncode
-            return None if code is None else (int(code), str(answer.read_stdout(timeout=0) or ""))
+            return _followed(opened.sock, take, silence)
         finally:
-            answer.close()
+            opened.sock.shutdown()
+    except client.ApiException as error:
+        return Ended(None, " ".join(str(error.reason).split())[:200])
     except (
-        client.ApiException,
         websocket.WebSocketException,
         urllib3.exceptions.HTTPError,
         OSError,
         ValueError,
-    ):
-        return None
+    ) as error:
+        return Ended(None, " ".join(str(error).split())[:200])
+
+
+def _followed(socket: Any, take: Callable[[bytes], object], silence: float) -> Ended:
+    """Frame by frame: the client's own reader keeps all that is there in memory."""
+    from websocket import ABNF, WebSocketConnectionClosedException
+
+    socket.settimeout(silence)
+    status = b""
+    while True:
+        try:
+            code, frame = socket.recv_data_frame(True)
+        except WebSocketConnectionClosedException:
+            if status:
+                break  # closed without a word, but all was said
+            raise
+        if code == ABNF.OPCODE_CLOSE:
+            break
+        if code not in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) or not frame.data:
+            continue
+        channel, data = frame.data[0], bytes(frame.data[1:])
+        if channel == _STDOUT and data:
+            take(data)
+        elif channel == _ERROR:
+            status += data
+    return read_end(status)
+
+
+def read_end(status: bytes) -> Ended:
+    """What the error channel says of a command's end.
+
+    Args:
+        status: A `Status` as JSON; empty when the connection was closed before it came.
+    """
+    if not status:
+        return Ended(None, "the connection was closed")
+    found = json.loads(status)
+    if found.get("status") == "Success":
+        return Ended(0)
+    told = str(found.get("message", ""))
+    for cause in (found.get("details") or {}).get("causes") or ():
+        if cause.get("reason") == "ExitCode":
+            return Ended(int(cause["message"]), told)
+    return Ended(_NOT_STARTED, told)
+
+
+def execute(
+    cluster: Cluster, pod: str, container: str, words: Sequence[str]
+) -> tuple[int, str] | None:
+    """Run a short command in a container.
+
+    Args:
+        cluster: The cluster.
+        pod: The pod's name.
+        container: The container's name.
+        words: The command.
+
+    Returns:
+        Its exit code and what it printed on stdout; None when it could not be run, or did not end.
+    """
+    said = bytearray()
+    ended = stream_inside(cluster, pod, container, words, said.extend)
+    return None if ended.code is None else (ended.code, said.decode("utf-8", "replace"))
 
 
 def revision_inside(cluster: Cluster, pods: Collection[PodFacts]) -> str | None:

@@ -121,3 +121,14 @@ def claims_of(workload: Object) -> dict[str, str]:
         for one in template_of(workload).get("volumes", ())
         if "persistentVolumeClaim" in one
     }
+
+
+def volume_claims(kind: Kind, workload: Object) -> dict[str, str]:
+    """The claims of the workload's only pod, those of a StatefulSet's templates too, by volume."""
+    found = claims_of(workload)
+    if kind is STATEFUL_SET:
+        first = int((workload["spec"].get("ordinals") or {}).get("start", 0))
+        for one in workload["spec"].get("volumeClaimTemplates") or ():
+            volume = one["metadata"]["name"]
+            found[volume] = f"{volume}-{name_of(workload)}-{first}"
+    return found

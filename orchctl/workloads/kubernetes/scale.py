@@ -57,6 +57,7 @@ def wait_until_unused(
     *,
     deadline: float,
     on_line: Callable[[str], None] | None = None,
+    labels: str = "",
 ) -> None:
     """Wait until no pod object uses a claim; a pod on a node that is away still does.
 
@@ -65,12 +66,13 @@ def wait_until_unused(
         claim: Its name.
         deadline: A time of the monotonic clock.
         on_line: Called with what is waited for, whenever that changes.
+        labels: Only pods that this selector finds count.
 
     Raises:
         TimedOut: `claim-in-use`, with the pods.
     """
     told = ""
-    with picture(cluster, Source(POD)) as kept:
+    with picture(cluster, Source(POD, labels=labels)) as kept:
         while True:
             pods = [read_pod(one) for one in kept.objects[0].values() if uses(one, claim)]
             if not pods:

@@ -30,6 +30,7 @@ class Fault:
     drop: close the connection instead of asking anything.
     lose_answer: do what was asked, then close the connection without an answer.
     after_events: a watch is cut off after so many events.
+    after_bytes: an exec is cut off after so many bytes.
     delay: seconds to wait first. before: called first, in a thread: it may block, to hold a
     request up while a test does something.
     """
@@ -42,6 +43,7 @@ class Fault:
     drop: bool = False
     lose_answer: bool = False
     after_events: int | None = None
+    after_bytes: int | None = None
     delay: float = 0.0
     before: Callable[[], None] | None = None
     times: int | None = 1

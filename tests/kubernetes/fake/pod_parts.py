@@ -22,6 +22,7 @@ from tests.kubernetes.fake.writing import delete
 _TRUE = {"true", "1"}
 _STDOUT, _ERROR = b"\x01", b"\x03"
 _CLOSE_SIGNAL = 255
+_NOT_FOUND = -1000  # an exit code that no program has
 
 
 async def stream_log(state: State, request: web.Request, target: Target) -> web.StreamResponse:
@@ -90,8 +91,13 @@ def _waiting(pod: Json, name: str) -> str:
     return "ContainerCreating"
 
 
-async def exec_in_pod(state: State, request: web.Request, target: Target) -> web.StreamResponse:
-    """Runs a command over a websocket: the channels of v4 and v5.channel.k8s.io."""
+async def exec_in_pod(
+    state: State, request: web.Request, target: Target, *, cut: int | None
+) -> web.StreamResponse:
+    """Runs a command over a websocket: the channels of v4 and v5.channel.k8s.io.
+
+    After `cut` bytes of its output the connection is closed.
+    """
     pod = state.store.get(PODS, target.namespace, target.name)
     container = _container(pod, request.query.get("container", ""))
     if pod["status"].get("phase") != "Running":
@@ -100,37 +106,57 @@ async def exec_in_pod(state: State, request: web.Request, target: Target) -> web
     socket = web.WebSocketResponse(protocols=protocols)
     await socket.prepare(request)
     words = request.query.getall("command")
-    code = await _execute(state, (pod, container), words, socket)
-    await socket.send_bytes(_ERROR + json.dumps(_exit_status(code)).encode())
-    await socket.close()
+    try:
+        code = await _execute(state, (pod, container), words, socket, cut)
+        await socket.send_bytes(_ERROR + json.dumps(_exit_status(code)).encode())
+        await socket.close()
+    except ConnectionError:  # cut, or whoever asked is gone
+        if request.transport is not None:
+            request.transport.abort()
     return socket
 
 
 async def _execute(
-    state: State, where: tuple[Json, Json], words: list[str], socket: web.WebSocketResponse
+    state: State,
+    where: tuple[Json, Json],
+    words: list[str],
+    socket: web.WebSocketResponse,
+    cut: int | None,
 ) -> int:
     pod, container = where
     script = script_for(state.scripts, pod, container)
     answer = script.exec_results.get(" ".join(words))
-    if answer is not None or not script.process:
+    if answer is not None or not (script.process or script.exec_process):
         code, text = answer or (0, "")
         await socket.send_bytes(_STDOUT + text.encode())
         return code
     command = localized(state, pod, container, script)
-    process = await asyncio.create_subprocess_exec(
-        *localized_words(state, pod, container, words),
-        env=command.env,
-        cwd=command.cwd,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *localized_words(state, pod, container, words),
+            env=command.env,
+            cwd=command.cwd,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except FileNotFoundError:
+        return _NOT_FOUND
     feeding = asyncio.create_task(_feed(process, socket))
     assert process.stdout is not None
-    while chunk := await process.stdout.read(65536):
-        await socket.send_bytes(_STDOUT + chunk)
-    code = await process.wait()
-    feeding.cancel()
+    sent = 0
+    try:
+        while chunk := (await process.stdout.read(65536))[: None if cut is None else cut - sent]:
+            await socket.send_bytes(_STDOUT + chunk)
+            sent += len(chunk)
+        if sent == cut:
+            raise ConnectionResetError
+        code = await process.wait()
+    finally:
+        feeding.cancel()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return code if code >= 0 else 128 - code
 
 
@@ -149,6 +175,16 @@ async def _feed(process: asyncio.subprocess.Process, socket: web.WebSocketRespon
 def _exit_status(code: int) -> Json:
     if code == 0:
         return {"metadata": {}, "status": "Success"}
+    if code == _NOT_FOUND:  # no exit code, since nothing was started
+        told = "OCI runtime exec failed: exec failed: executable file not found in $PATH: unknown"
+        return {
+            "metadata": {},
+            "status": "Failure",
+            "message": f"Internal error occurred: {told}",
+            "reason": "InternalError",
+            "details": {"causes": [{"message": told}]},
+            "code": 500,
+        }
     return {
         "metadata": {},
         "status": "Failure",

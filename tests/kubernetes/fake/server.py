@@ -96,7 +96,7 @@ class Server:
         if asked.verb == "watch":
             return await self._watch(state, request, (target, asked.query), fault)
         if target.sub in {"log", "exec"} and target.resource.kind == "Pod":
-            return await self._stream(state, request, target)
+            return await self._stream(state, request, target, fault)
         call = Call(asked.verb, target, asked.query, asked.body, asked.content_type)
         if target.sub == "eviction" and target.resource.kind == "Pod":
             return web.json_response(evict(state.store, call), status=201)
@@ -128,13 +128,13 @@ class Server:
         return response
 
     async def _stream(
-        self, state: State, request: web.Request, target: Target
+        self, state: State, request: web.Request, target: Target, fault: Fault | None
     ) -> web.StreamResponse:
         self.streams.append(request)
         try:
             if target.sub == "log":
                 return await stream_log(state, request, target)
-            return await exec_in_pod(state, request, target)
+            return await exec_in_pod(state, request, target, cut=fault and fault.after_bytes)
         finally:
             self.streams.remove(request)
 

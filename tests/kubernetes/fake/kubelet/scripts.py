@@ -31,6 +31,7 @@ class Script:
     are replaced by the claims' directories, in arguments and environment; `programs` is put in
     front of PATH, `env` is added, `cwd` is where it runs (the image's working directory).
     exec_results: what `exec` answers, by the command's words joined with blanks.
+    exec_process: other words are really run by `exec`, as with `process`, the container's own not.
     """
 
     image: str = "*"
@@ -61,6 +62,7 @@ class Script:
     env: dict[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     exec_results: dict[str, tuple[int, str]] = field(default_factory=dict)
+    exec_process: bool = False
 
     def matches(self, pod: Json, container: Json) -> bool:
         meta = pod["metadata"]

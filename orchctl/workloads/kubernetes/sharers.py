@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from orchctl.deploy.kubernetes.job import RUN_LABEL
 from orchctl.workloads.kubernetes.find import Found
 from orchctl.workloads.kubernetes.kinds import (
     CRON_JOB,
@@ -27,11 +26,15 @@ from orchctl.workloads.kubernetes.scale import uses
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
+RUN_LABEL = "orchctl/run"  # on a run's Jobs, and their pods
+SNAPSHOTS_LABEL = "orchctl/snapshots"  # on CronJobs that take snapshots alone, their Jobs, pods
+
 
 def sharers(cluster: Cluster, found: Found, claims: Collection[str]) -> tuple[str, ...]:
     """What would write to a claim beside the workload, `KIND/NAME`.
 
-    A suspended CronJob, a Job that is over and a workload without replicas don't.
+    A suspended CronJob, a Job that is over and a workload without replicas don't, nor do those
+    that take snapshots: see `snapshot_takers`.
     """
     seen = [
         *_pods(cluster, found, claims),
@@ -64,14 +67,30 @@ def _workloads(cluster: Cluster, found: Found, claims: Collection[str]) -> Itera
 def _jobs(cluster: Cluster, claims: Collection[str]) -> Iterator[str]:
     for one in cluster.every(JOB)[0]:
         labels = one["metadata"].get("labels") or {}
-        if RUN_LABEL not in labels and not is_over(one) and _mounts(one, claims):
+        own = RUN_LABEL in labels or SNAPSHOTS_LABEL in labels
+        if not own and not is_over(one) and _mounts(one, claims):
             yield _named(JOB, one)
 
 
 def _cron_jobs(cluster: Cluster, claims: Collection[str]) -> Iterator[str]:
+    for one in _active(cluster, claims):
+        if SNAPSHOTS_LABEL not in (one["metadata"].get("labels") or {}):
+            yield _named(CRON_JOB, one)
+
+
+def snapshot_takers(cluster: Cluster, claims: Collection[str]) -> tuple[str, ...]:
+    """The names of CronJobs that take snapshots on a claim, and are not suspended."""
+    return tuple(
+        name_of(one)
+        for one in _active(cluster, claims)
+        if SNAPSHOTS_LABEL in (one["metadata"].get("labels") or {})
+    )
+
+
+def _active(cluster: Cluster, claims: Collection[str]) -> Iterator[Object]:
     for one in cluster.every(CRON_JOB)[0]:
         if not one["spec"].get("suspend") and _mounts(one["spec"]["jobTemplate"], claims):
-            yield _named(CRON_JOB, one)
+            yield one
 
 
 def _named(kind: Kind, thing: Object) -> str:
