@@ -71,7 +71,7 @@ def upgrade(
         str | None,
         typer.Option(
             metavar="[TARGET]",
-            help="Restart it afterwards: docker:NAME …, or the one in the settings.",
+            help="Restart it then: docker:NAME, k8s:NAMESPACE/KIND/NAME …, or the settings' own.",
         ),
     ] = None,
     as_json: Json = False,

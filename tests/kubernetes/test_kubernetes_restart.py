@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -358,3 +359,33 @@ def test_d10_ready_but_unhealthy_is_a_failure(cluster: Cluster, k8s: Commands) -
     assert error["details"]["status"] == 500
     gone = k8s.failure("wait", "sts/db", "--health", url, "--timeout", "1s", code=10)
     assert gone["code"] == "no-answer"
+
+
+# -- orchctl upgrade --restart -------------------------------------------------------------------
+
+
+def test_an_upgrade_restarts_what_uses_the_database(cluster: Cluster, k8s: Commands) -> None:
+    cluster.create(DEPLOYMENTS, "default", deployment("web"))
+    settled(cluster, 1)
+    k8s.project.add("001", "op.create_table('notes', sa.Column('id', sa.Integer))")
+    done = k8s.bare("upgrade", "--restart", "k8s:deployment/web", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["revisions"] == ["001"]
+    [one] = found["restarted"]
+    assert (one["target"], one["changed"], one["waited"]) == ("deployment/web", True, True)
+    again = k8s.bare("upgrade", "--restart", "k8s:deployment/web")
+    assert "deployment/web: restarted, 1 ready" in again.stdout
+    assert len([one for one in cluster.history.writes() if "dryRun" not in one.query]) == 2
+
+
+def test_what_can_not_be_restarted_is_told_before_the_upgrade(
+    cluster: Cluster, k8s: Commands
+) -> None:
+    cluster.create(DEPLOYMENTS, "default", deployment("web", paused=True))
+    k8s.project.add("001", "op.create_table('notes', sa.Column('id', sa.Integer))")
+    for target, code in (("k8s:deployment/web", 5), ("k8s:deployment/other", 9)):
+        done = k8s.bare("upgrade", "--restart", target)
+        assert done.returncode == code
+        assert "Nothing was changed" in done.stderr
+    assert not k8s.project.database.exists()
