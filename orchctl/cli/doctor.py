@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchctl.cli.invocation import Json, begin
+from orchctl.cli.invocation import Invocation, Json, begin
 from orchctl.errors import ExitCode, OrchctlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchctl.config import Settings
+    from orchctl.doctor.cluster import ClusterPatient
     from orchctl.doctor.containers import Patient
     from orchctl.doctor.examination import Checked, Diagnosis
     from orchctl.doctor.fix import Mended
     from orchctl.doctor.subject import Subject
     from orchctl.output import Output
+    from orchctl.workloads.target import Target
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +35,8 @@ def doctor(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="Look at this container and its database: docker:NAME, compose:PROJECT/SERVICE.",
+            help="Look at this container and its database, or at this workload: docker:NAME, "
+            "compose:PROJECT/SERVICE, k8s:NAMESPACE/KIND/NAME.",
         ),
     ] = None,
     fix: Annotated[
@@ -51,14 +54,14 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> ExitCode:
-    """What is wrong with a database, its place, chain, snapshots, container. Exit 1 on an error.
+    """What is wrong with a database, its place, chain, snapshots, workload. Exit 1 on an error.
 
     Changes nothing without --fix. docs/doctor.md explains every finding.
     """
     invocation = begin(context, as_json)
     output, settings = invocation.output, invocation.settings
     with contextlib.ExitStack() as open_ones:
-        case = _Case(output, settings, full=full)
+        case = _Case(invocation, full=full)
         case.find(open_ones, target)
         diagnosis = case.examine()
         mended: tuple[Mended, ...] = ()
@@ -80,35 +83,55 @@ def doctor(
 class _Case:
     """What is examined, once or, after mending, twice."""
 
-    def __init__(self, output: Output, settings: Settings, *, full: bool) -> None:
-        self.output = output
-        self.settings = settings
+    def __init__(self, invocation: Invocation, *, full: bool) -> None:
+        self.invocation = invocation
+        self.settings = invocation.settings
         self.full = full
         self.subjects: tuple[Subject, ...] = ()
         self.patients: tuple[Patient, ...] = ()
+        self.workloads: tuple[ClusterPatient, ...] = ()
         self.undone: tuple[Checked, ...] = ()
 
     def find(self, open_ones: contextlib.ExitStack, target: str | None) -> None:
-        """Find the databases and containers; the engine is used until `open_ones` are closed."""
+        """Find databases and workloads; engine and cluster are used until `open_ones` close."""
         from orchctl.doctor.containers import subjects_of
         from orchctl.doctor.examination import Checked
 
         named = target or self.settings.workload.target
         try:
-            self.patients = _patients(open_ones, named, self.settings) if named else ()
+            self._find_target(open_ones, named)
         except OrchctlError as error:
             if target:
                 raise
             # The settings' own: an engine that is away is one more thing to tell, no reason to end.
             self.undone = (Checked("workload", named or "", (), error.message),)
-        self.subjects = subjects_of(
-            self.patients, self.settings, alone=target is not None, full=self.full
-        )
+        alone = target is not None
+        try:
+            self.subjects = subjects_of(self.patients, self.settings, alone=alone, full=self.full)
+        except OrchctlError:
+            if not self.workloads:
+                raise
+
+    def _find_target(self, open_ones: contextlib.ExitStack, target: str | None) -> None:
+        from orchctl.workloads.target import KubernetesObject, parse_target
+
+        if target is None:
+            return
+        wanted = parse_target(target, bare="docker")
+        if not isinstance(wanted, KubernetesObject):
+            self.patients = _patients(open_ones, wanted, self.settings)
+            return
+        from orchctl.cli.kubernetes_cluster import Place, looked_up
+        from orchctl.doctor.cluster import cluster_patient
+
+        place = Place(str(wanted), None, None, None, None)
+        cluster, every = open_ones.enter_context(looked_up(self.invocation, place))
+        self.workloads = tuple(cluster_patient(cluster, one) for one in every)
 
     def examine(self) -> Diagnosis:
         from orchctl.doctor.examination import Diagnosis, examine
 
-        with self.output.live("Looking") as rename:
+        with self.invocation.output.live("Looking") as rename:
 
             def at(name: str) -> None:
                 rename(f"Looking at {name}")
@@ -118,18 +141,20 @@ class _Case:
                 from orchctl.doctor.workload_state import examine_containers
 
                 found = examine_containers(self.patients, at)
+            if self.workloads:
+                from orchctl.doctor.cluster_state import examine_workloads
+
+                found += examine_workloads(self.workloads, at)
             return Diagnosis((*self.undone, *found, *examine(self.subjects, at).checks))
 
 
 def _patients(
-    open_ones: contextlib.ExitStack, target: str, settings: Settings
+    open_ones: contextlib.ExitStack, wanted: Target, settings: Settings
 ) -> tuple[Patient, ...]:
     from orchctl.cli.workload import docker_engine
     from orchctl.doctor.containers import patients_of
     from orchctl.workloads.docker.find import find
-    from orchctl.workloads.target import parse_target
 
-    wanted = parse_target(target, bare="docker")
     engine = open_ones.enter_context(docker_engine())
     return patients_of(engine, find(engine, wanted), settings)
 

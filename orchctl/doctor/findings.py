@@ -171,6 +171,43 @@ KINDS = (
     Kind("no-api-keys", "warning", "API_KEYS is empty: the service refuses every request"),
     Kind("weak-secret", "warning", "A key or password is a placeholder that everybody knows"),
     Kind("migration-skipped", "note", "SKIP_MIGRATION is on: nobody upgrades at the start"),
+    # the workload of a cluster (`--target k8s:…`)
+    Kind("several-writers", "error", "Several pods on one claim write to one database"),
+    Kind(
+        "rolling-update",
+        "error",
+        "A Deployment with a claim and strategy RollingUpdate: its new pod starts while the old "
+        "one still writes",
+    ),
+    Kind("several-databases", "warning", "Each replica of a StatefulSet has a database of its own"),
+    Kind("read-write-many", "warning", "Any number of pods, on any node, may mount the claim"),
+    Kind("claim-shared", "error", "Something else has the workload's claim, or may come to"),
+    Kind(
+        "claim-deleted-when-scaled",
+        "error",
+        "`whenScaled: Delete`: at zero replicas the claim is deleted, and the database with it; a "
+        "warning for `whenDeleted`",
+    ),
+    Kind("claim-not-bound", "error", "A claim has no volume (yet), or is not there"),
+    Kind("empty-dir", "error", "The database is on a volume that is deleted with its pod"),
+    Kind("host-path", "warning", "The database is on the disk of the node that the pod is on"),
+    Kind("no-fs-group", "warning", "No `fsGroup`: a new volume belongs to root"),
+    Kind("runs-as-root", "note", "The container runs as root, or nothing says that it doesn't"),
+    Kind("image-latest", "warning", "An image without a version: the next pod may have another"),
+    Kind("no-readiness-probe", "warning", "Pods count as ready once they were started"),
+    Kind(
+        "no-startup-probe",
+        "warning",
+        "A liveness probe without a startup probe kills an upgrade that takes long",
+    ),
+    Kind("not-ready", "error", "A pod is not ready; a warning as long as it may become so"),
+    Kind(
+        "workload-owned",
+        "note",
+        "Something else decides on its replicas or its image: an autoscaler (a warning), Argo CD, "
+        "Flux, an operator",
+    ),
+    Kind("unfinished-run", "warning", "An `orchctl k8s` upgrade or deploy is not over"),
 )
 _BY_ID = {kind.id: kind for kind in KINDS}
 

@@ -1,0 +1,227 @@
+"""A workload of a cluster: D06 and D07, who else writes to its claim, how its pods are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from orchctl.doctor.cluster_template import (
+    check_image,
+    check_mounts,
+    check_probes,
+    check_user,
+)
+from orchctl.doctor.examination import Checked, run_check
+from orchctl.doctor.findings import Finding, found
+from orchctl.workloads.kubernetes.kinds import DAEMON_SET, POD
+from orchctl.workloads.kubernetes.owners import owners
+from orchctl.workloads.kubernetes.pods import ContainerState, PodFacts, trouble_of, why_not_ready
+from orchctl.workloads.kubernetes.sharers import RUN_LABEL, sharers
+
+if TYPE_CHECKING:
+    from orchctl.doctor.cluster import ClusterPatient
+
+_MANY = 3  # restarts
+_OOM = "OOMKilled"
+
+
+def examine_workloads(
+    patients: Iterable[ClusterPatient], on_check: Callable[[str], None] = lambda name: None
+) -> tuple[Checked, ...]:
+    """Do all checks of workloads; changes nothing in their cluster.
+
+    Args:
+        patients: The workloads.
+        on_check: Called with the name of each check as it begins.
+    """
+    done = []
+    for patient in patients:
+        for name, check in CHECKS.items():
+            on_check(f"{name} of {patient.name}")
+            done.append(run_check(name, patient.name, lambda: check(patient)))  # noqa: B023
+    return tuple(done)
+
+
+def check_state(patient: ClusterPatient) -> Iterator[Finding]:
+    """How its pods are."""
+    status = patient.status
+    if not status.wanted:
+        yield found(
+            "not-running",
+            f"{patient.found} has no replicas",
+            command=f"kubectl scale {patient.place} --replicas=1",
+        )
+    elif not status.good and not status.pods:
+        yield found(
+            "not-ready",
+            f"{patient.found} has no pods",
+            evidence=(status.progress.told,),
+            command=f"orchctl k8s events {patient.place} --warnings",
+        )
+    for pod in status.pods:
+        yield from _pod(patient, pod)
+
+
+def _pod(patient: ClusterPatient, pod: PodFacts) -> Iterator[Finding]:
+    logs = f"orchctl k8s logs pod/{pod.name} -n {patient.status.namespace} --previous --tail 50"
+    trouble = trouble_of(pod)
+    if trouble is not None and trouble.kind != "crash-loop":
+        yield found(
+            "not-ready",
+            f"pod/{pod.name} will not become ready by itself",
+            evidence=(str(trouble),),
+            command=f"orchctl k8s events {patient.place} --warnings",
+        )
+    elif trouble is None and not pod.ready and not pod.terminating:
+        yield found(
+            "not-ready",
+            f"pod/{pod.name} is not ready",
+            evidence=(why_not_ready(pod),),
+            command=f"orchctl k8s wait {patient.place}",
+            level="warning",
+        )
+    for one in pod.containers:
+        yield from _restarts(patient, pod, one, logs)
+
+
+def _restarts(
+    patient: ClusterPatient, pod: PodFacts, one: ContainerState, logs: str
+) -> Iterator[Finding]:
+    looping = one.reason == "CrashLoopBackOff"
+    ended = one.ended_reason or "ended"
+    told = f"{one.restarts} restarts, last: {ended}, exit code {one.exit_code}"
+    if looping or (one.restarts >= _MANY and one.exit_code is not None):
+        yield found(
+            "crash-loop",
+            f"Container {one.name} of pod/{pod.name} ends and is started again and again",
+            evidence=(told,),
+            command=f"{logs} --container {one.name}",
+            level=None if looping else "warning",
+        )
+    if one.ended_reason == _OOM:
+        spec = (
+            f'{{"containers":[{{"name":"{one.name}","resources":{{"limits":{{"memory":"…"}}}}}}]}}'
+        )
+        yield found(
+            "oom-killed",
+            f"Container {one.name} of pod/{pod.name} was ended for want of memory",
+            evidence=(told,),
+            command=patient.patch(spec),
+        )
+
+
+def check_writers(patient: ClusterPatient) -> Iterator[Finding]:
+    """D06: replicas, strategy and access mode that let two pods write to one database."""
+    kind, place = patient.found.kind, patient.place
+    commands = {
+        "several-writers": "A Deployment with one replica"
+        if kind is DAEMON_SET
+        else f"kubectl scale {place} --replicas=1",
+        "several-databases": f"kubectl scale {place} --replicas=1",
+        "rolling-update": f"kubectl patch {place} -p "
+        '\'{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}\'',
+        "read-write-many": "A claim with accessModes: [ReadWriteOncePod], the data copied there",
+    }
+    claims = tuple(
+        f"claim {one.name}: {', '.join(one.access_modes) or 'access mode not known'}"
+        for one in patient.status.claims
+    )
+    for danger in patient.status.hazards:
+        command = commands[danger.id]
+        yield found(danger.id, danger.told, evidence=claims, command=command)
+
+
+def check_claim(patient: ClusterPatient) -> Iterator[Finding]:
+    """D07: whether its claims are there, and outlive being scaled to zero."""
+    policy = patient.found.object["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    for when, what in (("whenScaled", "scaling it to zero"), ("whenDeleted", "deleting it")):
+        if policy.get(when) == "Delete":
+            yield found(
+                "claim-deleted-when-scaled",
+                f"{patient.found}: {what} deletes its claims, and the database with them",
+                evidence=(f"persistentVolumeClaimRetentionPolicy.{when}: Delete",),
+                command=f"kubectl patch {patient.place} -p "
+                f'\'{{"spec":{{"persistentVolumeClaimRetentionPolicy":{{"{when}":"Retain"}}}}}}\'',
+                level=None if when == "whenScaled" else "warning",
+            )
+    for claim in patient.status.claims:
+        unborn = claim.phase == "Missing" and not patient.status.wanted  # made with its first pod
+        if claim.phase not in ("Bound", "") and not unborn:
+            yield found(
+                "claim-not-bound",
+                f"Claim {claim.name} is {claim.phase}",
+                evidence=(f"{', '.join(claim.access_modes) or '-'}, {claim.size or '-'}",),
+                command=f"kubectl describe pvc {claim.name} -n {patient.status.namespace}",
+            )
+
+
+def check_sharers(patient: ClusterPatient) -> Iterator[Finding]:
+    """D05: what else has the claim, or may come to have it."""
+    claims = tuple(dict.fromkeys(patient.claims.values()))
+    if not claims or patient.found.kind is POD:
+        return
+    others = sharers(patient.cluster, patient.found, claims)
+    if others:
+        yield found(
+            "claim-shared",
+            f"{', '.join(others)} may write to {', '.join(claims)}, too",
+            evidence=tuple(f"{one} mounts it" for one in others),
+            command=_stopped(others[0], patient.status.namespace),
+        )
+
+
+def _stopped(other: str, namespace: str) -> str:
+    kind = other.partition("/")[0]
+    if kind == "cronjob":
+        return f'kubectl patch {other} -n {namespace} -p \'{{"spec":{{"suspend":true}}}}\''
+    if kind in ("deployment", "statefulset"):
+        return f"kubectl scale {other} -n {namespace} --replicas=0"
+    return f"kubectl delete {other} -n {namespace}, if it is not needed"
+
+
+def check_owners(patient: ClusterPatient) -> Iterator[Finding]:
+    """Who else decides how many replicas it has, and with which image."""
+    if patient.found.kind is POD:
+        return
+    for owner in owners(patient.cluster, patient.found.kind, patient.found.object):
+        yield found(
+            "workload-owned",
+            owner.told,
+            command=owner.hint,
+            level="warning" if owner.what in ("autoscaler", "keda") else None,
+        )
+
+
+def check_run(patient: ClusterPatient) -> Iterator[Finding]:
+    """D15: whether an upgrade or a deploy was killed on the way."""
+    annotations = patient.found.object["metadata"].get("annotations") or {}
+    text = annotations.get(RUN_LABEL)  # the annotation has the label's name
+    if text is None:
+        return
+    try:
+        record = json.loads(text)
+        told = f"{record['command']}, at {record['step']}, begun {record['started_at']}"
+        command = f"orchctl k8s {record['command']} {patient.place}"
+    except (ValueError, LookupError, TypeError):
+        told, command = "its annotation can't be read", f"orchctl k8s deploy {patient.place}"
+    yield found(
+        "unfinished-run",
+        f"A run on {patient.found} is not over, or goes on right now",
+        evidence=(told,),
+        command=f"{command} --resume (or --abort)",
+    )
+
+
+CHECKS: Mapping[str, Callable[[ClusterPatient], Iterable[Finding]]] = {
+    "state": check_state,
+    "writers": check_writers,
+    "claim": check_claim,
+    "sharers": check_sharers,
+    "mounts": check_mounts,
+    "user": check_user,
+    "image": check_image,
+    "probes": check_probes,
+    "owners": check_owners,
+    "run": check_run,
+}
