@@ -47,7 +47,13 @@ def manifests(
     parts: Annotated[
         str | None, typer.Option("--with", metavar="PARTS", help="Of backup,monitor,rbac.")
     ] = None,
-    every: Annotated[str, typer.Option(help="Between two snapshots, with backup.")] = "6h",
+    snapshots: Annotated[
+        str | None,
+        typer.Option(
+            help="Who takes them: sidecar (as --with backup), cronjob (with ReadWriteOnce), none."
+        ),
+    ] = None,
+    every: Annotated[str, typer.Option(help="Between two snapshots.")] = "6h",
     as_kustomization: Annotated[
         bool, typer.Option("--kustomize", help="With a kustomization; needs --output.")
     ] = False,
@@ -90,6 +96,7 @@ def manifests(
         command=tuple(command or ()),
         parts=frozenset(part for part in (parts or "").split(",") if part),
         snapshot_seconds=max(1, round(seconds_of(every, "--every"))),
+        snapshots=snapshots or "",
     )
     layout = chart if as_chart else kustomization if as_kustomization else manifest_files
     _show(invocation, layout(service), output, overwrite=force)

@@ -28,8 +28,10 @@ from orchctl.workloads.kubernetes.manifests import (
     chart,
     kustomization,
     manifest_files,
+    schedule,
     stream,
 )
+from orchctl.workloads.kubernetes.sharers import SNAPSHOTS_LABEL
 from tests.support.processes import wait_until
 from tests.support.projects import Project, clean_environment
 
@@ -50,6 +52,13 @@ SHAPES = [
     FULL,
     Service(name="web", image="web"),
     Service(name="a", image="web@sha256:0123abcd", parts=frozenset({"backup"}), storage="1.5Ti"),
+    Service(
+        name="w" * 42,
+        image="web",
+        access_mode="ReadWriteOnce",
+        snapshots="cronjob",
+        parts=frozenset({"rbac"}),
+    ),
     # Words and numbers of YAML that must stay text.
     Service(name="null", image="no", namespace="1e3", access_mode=ACCESS_MODES[1], storage="10"),
     Service(name="on", image="0x10", namespace="true", parts=frozenset(PARTS)),
@@ -102,8 +111,9 @@ def test_one_writer_whose_data_stays(service: Service) -> None:
         assert mounts == {"data": folder, "tmp": "/tmp"}
         env = {each["name"]: each["value"] for each in one["env"]}
         assert env["DATABASE_URL"] == f"sqlite:///{service.database}"
-    # Nothing else may ever mount the claim.
-    assert {"CronJob", "Job"}.isdisjoint(by_kind(service))
+    # Nothing else may ever mount the claim, unless that was asked for.
+    others = {"CronJob"} if service.snapshots == "cronjob" else set()
+    assert {"CronJob", "Job"} & set(by_kind(service)) == others
 
 
 def test_what_was_asked_for_is_there() -> None:
@@ -187,6 +197,11 @@ def test_a_kustomization_names_all_of_them() -> None:
         {"database": "data/app.db"},
         {"database": "/data/../app.db"},
         {"parts": frozenset({"backups"})},
+        {"snapshots": "sometimes"},
+        {"snapshots": "cronjob"},
+        {"snapshots": "cronjob", "access_mode": "ReadWriteOnce", "name": "w" * 43},
+        {"snapshots": "cronjob", "access_mode": "ReadWriteOnce", "snapshot_seconds": 7 * 3600},
+        {"snapshots": "cronjob", "access_mode": "ReadWriteOnce", "snapshot_seconds": 90},
     ],
     ids=str,
 )
@@ -282,6 +297,38 @@ def test_the_sidecar_takes_snapshots_and_ends_when_told(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_cron_job_is_beside_the_pod_and_no_part_of_the_service() -> None:
+    service = next(one for one in SHAPES if one.snapshots == "cronjob")
+    found = by_kind(service)
+    spec = found["CronJob"]["spec"]
+    assert (spec["schedule"], spec["concurrencyPolicy"]) == ("0 */6 * * *", "Forbid")
+    pod = spec["jobTemplate"]["spec"]["template"]
+    [term] = pod["spec"]["affinity"]["podAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    wanted = found["StatefulSet"]["spec"]["selector"]["matchLabels"]
+    assert (term["topologyKey"], term["labelSelector"]["matchLabels"]) == (
+        "kubernetes.io/hostname",
+        wanted,
+    )
+    assert not wanted.items() <= pod["metadata"]["labels"].items()
+    metadata = (found["CronJob"]["metadata"], spec["jobTemplate"]["metadata"], pod["metadata"])
+    assert all(SNAPSHOTS_LABEL in one["labels"] for one in metadata)
+    [data] = [one for one in pod["spec"]["volumes"] if one["name"] == "data"]
+    assert data["persistentVolumeClaim"]["claimName"] == f"data-{service.name}-0"
+    assert {"apiGroups": ["batch"], "resources": ["cronjobs"], "verbs": ["patch"]} in found["Role"][
+        "rules"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(60, "*/1 * * * *"), (900, "*/15 * * * *"), (3600, "0 * * * *"), (86400, "0 0 * * *")],
+)
+def test_a_schedule(seconds: int, told: str) -> None:
+    assert schedule(seconds) == told
 
 
 def test_the_role_is_enough_for_an_upgrade() -> None:

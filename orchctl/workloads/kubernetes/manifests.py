@@ -18,10 +18,11 @@ from orchctl.errors import UsageError
 
 ACCESS_MODES = ("ReadWriteOncePod", "ReadWriteOnce")
 PARTS = ("backup", "monitor", "rbac")
+SNAPSHOTS = ("sidecar", "cronjob", "none")
 
 _FOLDER = Path(__file__).parent / "manifest_templates"
 _ALWAYS = ("service.yaml", "statefulset.yaml", "poddisruptionbudget.yaml")
-_OPTIONAL = {"monitor": "servicemonitor.yaml", "rbac": "rbac.yaml"}
+_OPTIONAL = {"cronjob": "cronjob.yaml", "monitor": "servicemonitor.yaml", "rbac": "rbac.yaml"}
 _PLACEHOLDER = re.compile(r"\{\{ (toJson )?\.(?:Values|Release)\.(\w+) \}\}")
 _BLOCK = re.compile(r"^#\? ([\w-]+)\n(.*?)^#\? end\n", re.MULTILINE | re.DOTALL)
 
@@ -37,6 +38,7 @@ _FORMS = {
     "live_path": ("--live-path", rf"({_URL_PATH})?", "/healthz"),
     "database": ("--database", r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}", "/data/web.db"),
 }
+_LONGEST_CRON_JOB = 52  # its Jobs carry the time behind the name
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9._~/%:@-]*[A-Za-z0-9/]|[A-Za-z/]")
 # What YAML 1.1 takes for something other than text.
 _WORDS = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
@@ -59,6 +61,8 @@ class Service:
         command: What `orchctl run --` starts; empty when the image's entrypoint says it.
         parts: Some of PARTS.
         snapshot_seconds: Between two snapshots.
+        snapshots: Who takes them, one of SNAPSHOTS; "" means a sidecar if `backup` is among the
+            parts, else nobody.
 
     Raises:
         UsageError: `bad-manifest-value`.
@@ -76,6 +80,7 @@ class Service:
     command: tuple[str, ...] = ()
     parts: frozenset[str] = frozenset()
     snapshot_seconds: int = 21600
+    snapshots: str = ""
 
     def __post_init__(self) -> None:
         for field, (option, form, example) in _FORMS.items():
@@ -86,6 +91,26 @@ class Service:
             raise _bad("--access-mode", self.access_mode, " or ".join(ACCESS_MODES))
         if unknown := self.parts - set(PARTS):
             raise _bad("--with", min(unknown), ",".join(PARTS))
+        if self.snapshots not in (*SNAPSHOTS, ""):
+            raise _bad("--snapshots", self.snapshots, " or ".join(SNAPSHOTS))
+        if self.taken_by == "cronjob":
+            self._require_room()
+
+    def _require_room(self) -> None:
+        if self.access_mode != "ReadWriteOnce":
+            raise UsageError(
+                f"A claim that is {self.access_mode} has no room for a CronJob's pod",
+                code="bad-manifest-value",
+                hint="--access-mode ReadWriteOnce, or --snapshots sidecar",
+            )
+        if len(self.name) > _LONGEST_CRON_JOB - len("-snapshots"):
+            raise _bad("--name", self.name, "with a CronJob at most 42 characters")
+        schedule(self.snapshot_seconds)
+
+    @property
+    def taken_by(self) -> str:
+        """Who takes snapshots: one of SNAPSHOTS."""
+        return self.snapshots or ("sidecar" if "backup" in self.parts else "none")
 
 
 def manifest_files(service: Service) -> dict[str, str]:
@@ -124,12 +149,13 @@ def chart(service: Service) -> dict[str, str]:
 
 
 def _templates(service: Service) -> dict[str, str]:
-    chosen = [*_ALWAYS, *(name for part, name in _OPTIONAL.items() if part in service.parts)]
     words = {
-        *service.parts,
+        *(service.parts - {"backup"}),
+        service.taken_by,
         "command" if service.command else "entrypoint",
         "live-path" if service.live_path else "live-port",
     }
+    chosen = [*_ALWAYS, *(name for word, name in _OPTIONAL.items() if word in words)]
     return {name: _decided((_FOLDER / name).read_text("utf-8"), words) for name in chosen}
 
 
@@ -151,7 +177,25 @@ def _values(service: Service) -> dict[str, Any]:
         "accessMode": service.access_mode,
         "storage": service.storage,
         "snapshotInterval": service.snapshot_seconds,
+        "snapshotSchedule": schedule(service.snapshot_seconds)
+        if service.taken_by == "cronjob"
+        else "",
     }
+
+
+def schedule(seconds: int) -> str:
+    """The cron expression for every so many seconds, at the full hour or day.
+
+    Raises:
+        UsageError: `bad-manifest-value`: a day, or an hour, is no multiple of it.
+    """
+    minutes, rest = divmod(seconds, 60)
+    if not rest and minutes and not 60 % minutes:
+        return "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"
+    hours, rest = divmod(seconds, 3600)
+    if not rest and hours and not 24 % hours:
+        return "0 0 * * *" if hours == 24 else f"0 */{hours} * * *"
+    raise _bad("--every", f"{seconds}s", "with a CronJob 15m, 1h, 6h, 24h …")
 
 
 def _filled(text: str, values: Mapping[str, Any]) -> str:
