@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchctl.doctor.cluster_template import (
@@ -21,6 +22,7 @@ from orchctl.workloads.kubernetes.sharers import RUN_LABEL, sharers
 
 if TYPE_CHECKING:
     from orchctl.doctor.cluster import ClusterPatient
+    from orchctl.workloads.kubernetes.shape import Hazard
 
 _MANY = 3  # restarts
 _OOM = "OOMKilled"
@@ -113,23 +115,28 @@ def _restarts(
 
 def check_writers(patient: ClusterPatient) -> Iterator[Finding]:
     """D06: replicas, strategy and access mode that let two pods write to one database."""
-    kind, place = patient.found.kind, patient.place
-    commands = {
-        "several-writers": "A Deployment with one replica"
-        if kind is DAEMON_SET
-        else f"kubectl scale {place} --replicas=1",
-        "several-databases": f"kubectl scale {place} --replicas=1",
-        "rolling-update": f"kubectl patch {place} -p "
-        '\'{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}\'',
-        "read-write-many": "A claim with accessModes: [ReadWriteOncePod], the data copied there",
-    }
     claims = tuple(
         f"claim {one.name}: {', '.join(one.access_modes) or 'access mode not known'}"
         for one in patient.status.claims
     )
     for danger in patient.status.hazards:
-        command = commands[danger.id]
-        yield found(danger.id, danger.told, evidence=claims, command=command)
+        yield replace(_danger(patient, danger), evidence=claims)
+
+
+def _danger(patient: ClusterPatient, danger: Hazard) -> Finding:
+    alone = f"kubectl scale {patient.place} --replicas=1"
+    if danger.id == "several-writers":
+        everywhere = patient.found.kind is DAEMON_SET
+        command = "A Deployment with one replica" if everywhere else alone
+        return found("several-writers", danger.told, command=command)
+    if danger.id == "several-databases":
+        return found("several-databases", danger.told, command=alone)
+    if danger.id == "rolling-update":
+        strategy = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
+        command = f"kubectl patch {patient.place} -p '{strategy}'"
+        return found("rolling-update", danger.told, command=command)
+    command = "A claim with accessModes: [ReadWriteOncePod], the data copied there"
+    return found("read-write-many", danger.told, command=command)
 
 
 def check_claim(patient: ClusterPatient) -> Iterator[Finding]:

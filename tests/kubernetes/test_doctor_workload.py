@@ -17,6 +17,7 @@ from orchctl.workloads.kubernetes.find import find
 from tests.kubernetes.fake.cluster import Cluster
 from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.kubernetes.fake.resources import CLAIMS, CRON_JOBS, DEPLOYMENTS, STATEFUL_SETS
+from tests.kubernetes.fake.writing import mutate
 from tests.kubernetes.objects import deployment, stateful_set
 from tests.support.kubernetes_commands import Commands
 
@@ -173,6 +174,39 @@ def test_pods_that_do_not_run(cluster: Cluster, kubeconfig: Path) -> None:
     assert {"crash-loop", "oom-killed", "no-fs-group"} <= set(found)
     assert "exit code 137" in found["crash-loop"].evidence[0]
     assert "--previous" in found["crash-loop"].command
+
+
+def test_what_is_not_there_is_told(cluster: Cluster, kubeconfig: Path) -> None:
+    volume = {"persistentVolumeClaim": {"claimName": "data"}}
+    put_deployment(cluster, volume, {"mountPath": "/data"})
+    cluster.wait(lambda: unscheduled(cluster))
+    found = examined(kubeconfig, "deployment")
+    assert set(found) == {"not-ready", "claim-not-bound"}
+    assert "Missing" in found["claim-not-bound"].what
+    assert "Unschedulable" in found["not-ready"].evidence[0]
+
+
+def unscheduled(cluster: Cluster) -> bool:
+    conditions = [
+        one for pod in cluster.pods("default") for one in pod["status"].get("conditions", ())
+    ]
+    return any(one.get("reason") == "Unschedulable" for one in conditions)
+
+
+def test_who_else_decides_and_what_is_not_over(cluster: Cluster, kubeconfig: Path) -> None:
+    put(cluster, replicas=2)
+    settled(cluster)
+    record = {"command": "deploy", "step": "upgrading", "started_at": "2026-01-01T00:00:00+00:00"}
+
+    def mark(body: Json) -> None:
+        body["metadata"]["labels"] = {"argocd.argoproj.io/instance": "shop"}
+        body["metadata"]["annotations"] = {"orchctl/run": json.dumps(record)}
+
+    store = cluster.state.store
+    cluster.do(lambda: mutate(store, STATEFUL_SETS, "default", "web", mark))
+    found = examined(kubeconfig)
+    assert {"several-databases", "workload-owned", "unfinished-run"} <= set(found)
+    assert "k8s deploy statefulset/web -n default --resume" in str(found["unfinished-run"].command)
 
 
 def test_it_is_drawn_and_a_wrong_target_is_told(
