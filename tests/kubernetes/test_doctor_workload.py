@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,9 @@ def test_it_is_drawn_and_a_wrong_target_is_told(
     assert "note      not-running: statefulset/web has no replicas" in done.stdout
     assert "-> kubectl scale statefulset/web -n default --replicas=1" in done.stdout
     assert k8s.bare("doctor", "--target", "k8s:sts/other").returncode == 9
+    bundle = tmp_path / "for-support.zip"
+    assert k8s.bare("doctor", "--target", "k8s:sts/web", "--bundle", str(bundle)).returncode == 0
+    assert "for-support/findings.json" in zipfile.ZipFile(bundle).namelist()
     # As the target of the settings, it is looked at beside the settings' own database.
     (tmp_path / "project" / "orchctl.toml").write_text("[workload]\ntarget = 'k8s:sts/web'\n")
     found = json.loads(k8s.bare("doctor", "--json").stdout)

@@ -186,6 +186,23 @@ def test_what_goes_wrong_is_told(pretended: Service, k8s: Commands, tmp_path: Pa
     assert not service.cluster.objects(JOBS, "default")
 
 
+def test_what_has_another_hash_is_not_kept(
+    pretended: Service, k8s: Commands, tmp_path: Path
+) -> None:
+    path = pretended.database.parent / "backups" / "app.db.1.snapshot"
+    facts = {"id": "1", "path": str(path), "size": 1, "status": "complete", "sha256": "0" * 64}
+    pretended.pretend({"ok": True, "snapshot": facts})
+    error = k8s.failure(*WORDS, "--copy-to", str(tmp_path / "copies"), code=6)
+    assert error["code"] == "snapshot-not-copied"
+    assert "another hash" in error["message"]
+    assert str(path) in error["state"]
+    assert list((tmp_path / "copies").iterdir()) == []
+    (tmp_path / "copies" / path.name).write_text("somebody else's")
+    error = k8s.failure(*WORDS, "--copy-to", str(tmp_path / "copies"), code=6)
+    assert "another file" in error["message"]
+    assert (tmp_path / "copies" / path.name).read_text() == "somebody else's"
+
+
 def test_it_waits_for_no_run_under_way(pretended: Service, k8s: Commands) -> None:
     service = pretended
     spec = {"holderIdentity": "elsewhere/x/1/2", "leaseDurationSeconds": 30}
