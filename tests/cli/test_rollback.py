@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import start, wait_until
+from tests.support.preloaded import start
+from tests.support.processes import wait_until
 from tests.support.projects import Project, execute, query
 
 LEFT_BEHIND = """

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import projects
 from tests.support.projects import Project, clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -126,15 +127,7 @@ def test_a_path_instead_of_the_settings(project: Project, path: str, tmp_path: P
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "orchctl", *words],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return projects.run("orchctl", words, folder, clean_environment())
 
 
 def test_this_repositorys_own_chain() -> None:

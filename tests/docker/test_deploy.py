@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.deployed import Deployed, Writer, build, deployed
 from tests.support.docker_engine import docker
-from tests.support.processes import start, wait_until
+from tests.support.preloaded import start
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployed import Deployed, build, deployed
-from tests.support.processes import start, wait_until
+from tests.support.preloaded import Run, start
+from tests.support.processes import wait_until
 
 ENGINE = "/var/run/docker.sock"
 
@@ -94,7 +94,7 @@ def service(images: tuple[str, str], tmp_path: Path) -> Iterator[Deployed]:
         yield one
 
 
-def begun(service: Deployed, image: str, host: str) -> tuple[subprocess.Popen[str], Path]:
+def begun(service: Deployed, image: str, host: str) -> tuple[Run, Path]:
     """A deploy that waits, all stopped, until a file is there."""
     folder = service.project.folder
     hook = f"touch {folder}/waits; until [ -e {folder}/go-on ]; do sleep 0.05; done"

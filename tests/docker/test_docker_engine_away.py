@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.support.containers import QUICK_CHECK, STAYS, Boxes, inspect
 from tests.support.docker_engine import docker
 from tests.support.engine_proxy import EngineProxy, proxied
+from tests.support.preloaded import Run
 from tests.support.processes import wait_until
 
 CHECK = ["--health-cmd", "test -f /tmp/ok", *QUICK_CHECK, "--health-retries", "100000"]
@@ -22,7 +22,7 @@ def proxy(boxes: Boxes) -> Iterator[EngineProxy]:
         yield proxy
 
 
-def waiting(boxes: Boxes, proxy: EngineProxy, timeout: str) -> tuple[str, subprocess.Popen[str]]:
+def waiting(boxes: Boxes, proxy: EngineProxy, timeout: str) -> tuple[str, Run]:
     """A restart through the proxy that waits for the health check."""
     name = boxes.run("web", STAYS, *CHECK)
     began = inspect(name)["State"]["StartedAt"]
@@ -32,7 +32,7 @@ def waiting(boxes: Boxes, proxy: EngineProxy, timeout: str) -> tuple[str, subpro
     return name, process
 
 
-def error_of(process: subprocess.Popen[str]) -> dict[str, object]:
+def error_of(process: Run) -> dict[str, object]:
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 9, stderr
     error: dict[str, object] = json.loads(stderr)["error"]

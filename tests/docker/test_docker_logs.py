@@ -89,8 +89,7 @@ def test_startup_of_one_that_ended_says_how(boxes: Boxes) -> None:
 def test_ctrl_c_ends_following(boxes: Boxes) -> None:
     name = printed(boxes, "")
     process = boxes.begin("docker", "logs", "-f", name)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
+    wait_until(lambda: process.stdout() == "started\n")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -99,8 +98,7 @@ def test_ctrl_c_ends_following(boxes: Boxes) -> None:
 def test_following_ends_with_the_container(boxes: Boxes) -> None:
     name = printed(boxes, "")
     process = boxes.begin("docker", "logs", "-f", name)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
+    wait_until(lambda: process.stdout() == "started\n")
     docker("stop", "--time", "5", name)
     process.communicate(timeout=60)
     assert process.returncode == 0

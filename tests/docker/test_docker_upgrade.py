@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.docker_engine import docker
 from tests.support.processes import wait_until
-from tests.support.projects import clean_environment
+from tests.support.projects import clean_environment, run
 
 # Stays, and ends at SIGTERM; it neither migrates nor serves.
 STAYS = ["--entrypoint", "dumb-init"]
@@ -52,15 +52,7 @@ class Service:
         return [sys.executable, "-m", "orchctl", *words]
 
     def orchctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words),
-            cwd=self.folder,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return run("orchctl", words, self.folder, clean_environment())
 
     def heads(self) -> list[str]:
         with contextlib.closing(sqlite3.connect(self.database)) as connection:

@@ -12,7 +12,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ import pytest
 from tests.support.docker_engine import docker
 from tests.support.orchestrator import ADMIN, ADMIN_KEY, API_KEY
 from tests.support.processes import wait_until
-from tests.support.projects import clean_environment
+from tests.support.projects import clean_environment, run
 
 ROOT = Path(__file__).parents[2]
 TAG = "orchctl-tests-update"
@@ -101,15 +100,7 @@ class Service:
         (self.checkout / "Dockerfile").write_text(dockerfile.format(image=self.image))
 
     def orchctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "orchctl", *words],
-            cwd=self.checkout,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
+        return run("orchctl", words, self.checkout, clean_environment())
 
     def deploy(self, *words: str) -> subprocess.CompletedProcess[str]:
         health = ["--health", f"{self.url}/readyz", "--json"]

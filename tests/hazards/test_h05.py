@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.projects import Project, clean_environment, dump, execute, query
+from tests.support.preloaded import start
+from tests.support.projects import Project, dump, execute, query
 
 ROUNDS = 50
 CREATE = """
@@ -46,23 +45,13 @@ def _project(tmp_path: Path, mode: str) -> Project:
     return project
 
 
-def _start(project: Project, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "orchctl", "upgrade", *words],
-        cwd=project.folder,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_h05_killed_at_random_moments(tmp_path: Path, mode: str) -> None:
     project = _project(tmp_path, mode)
     pristine = project.database.read_bytes()
     before = dump(project.database)
     began = time.monotonic()
-    assert _start(project).wait() == 0
+    assert start(project, "upgrade").wait() == 0
     whole = time.monotonic() - began
     after = dump(project.database)
     chance, killed = random.Random(5), 0
@@ -70,8 +59,8 @@ def test_h05_killed_at_random_moments(tmp_path: Path, mode: str) -> None:
         for path in project.folder.glob("app.db*"):
             path.unlink()
         project.database.write_bytes(pristine)
-        process = _start(project)
-        time.sleep(chance.uniform(0.1, whole))
+        process = start(project, "upgrade")
+        time.sleep(chance.uniform(0, whole))
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
         assert dump(project.database) in (before, after)
@@ -96,7 +85,7 @@ def test_h05_killed_inside_a_revision(tmp_path: Path, step: str) -> None:
         )
     )
     before = dump(project.database)
-    process = _start(project, "--no-rehearse")
+    process = start(project, "upgrade", "--no-rehearse")
     deadline = time.monotonic() + 60
     while not (project.folder / "reached").exists():
         assert time.monotonic() < deadline

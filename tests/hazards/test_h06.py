@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.projects import Project, clean_environment, execute, query
+from tests.support.preloaded import start
+from tests.support.projects import Project, execute, query
 
 
 def _together(project: Project, replicas: int) -> list[tuple[int, dict, str]]:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "orchctl", "upgrade", "--json"],
-            cwd=project.folder,
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(replicas)
-    ]
-    results = []
-    for process in processes:
-        out, err = process.communicate(timeout=120)
-        results.append((process.returncode, json.loads(out or "{}"), err))
-    return results
+    processes = [start(project, "upgrade", "--json") for _ in range(replicas)]
+    ended = [process.finished() for process in processes]
+    return [(done.returncode, json.loads(done.stdout or "{}"), done.stderr) for done in ended]
 
 
 @pytest.mark.parametrize("replicas", [2, 5])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import field_database
-from tests.support.projects import clean_environment, dump, query
+from tests.support.projects import clean_environment, dump, query, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,13 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _orchctl(folder: Path, *words: str) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "orchctl", "--json", *words],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = run("orchctl", ["--json", *words], folder, clean_environment())
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return json.loads(done.stdout)

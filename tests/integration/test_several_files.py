@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.multidb import MultiProject, populated
-from tests.support.preloaded import orchctl
-from tests.support.processes import finished, holding, start, wait_until
+from tests.support.preloaded import orchctl, start
+from tests.support.processes import holding, wait_until
 from tests.support.projects import Project, bytes_of, dump, execute, query
 
 BEFORE, AFTER = [["001"], ["001"]], [["002"], ["002"]]
@@ -248,7 +248,7 @@ def test_what_was_written_in_between_is_kept_and_told(
         wait_until(lambda: _heads(project.files[0]) == ["002"], "the first commit")
         if "--no-backup" not in words:
             execute(project.files[0], "INSERT INTO users (name) VALUES ('eve')")
-        failed = finished(process)
+        failed = process.finished()
     assert failed.returncode == 8, failed.stderr
     assert f"{project.files[0]} is at 002" in failed.stderr
     assert f"{project.files[1]} is at 001" in failed.stderr
@@ -265,7 +265,7 @@ def test_ctrl_c_between_the_commits_does_not_part_the_files(project: MultiProjec
         process = start(project, "upgrade", "--no-rehearse", "--lock-timeout", "60s")
         wait_until(lambda: _heads(project.files[0]) == ["002"], "the first commit")
         process.send_signal(signal.SIGINT)
-    done = finished(process)
+    done = process.finished()
     assert done.returncode == 130
     assert "done and committed" in done.stderr
     assert project.stamps() == AFTER

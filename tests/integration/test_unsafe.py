@@ -6,14 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.env_shapes import SHAPES, url_for
-from tests.support.projects import Project, clean_environment, execute, query
+from tests.support.preloaded import Run, start
+from tests.support.projects import Project, execute, query
 
 OWN_ENGINE = """
 engine = sa.create_engine("sqlite:///app.db", connect_args={"timeout": 0.2})
@@ -288,18 +288,11 @@ def test_several_of_them(tmp_path: Path) -> None:
 # -- others, signals, kill -9 ---------------------------------------------------------------------
 
 
-def _start(project: Project, *words: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orchctl", "upgrade", "--no-rehearse", *words],
-        cwd=project.folder,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _start(project: Project, *words: str) -> Run:
+    process = start(project, "upgrade", "--no-rehearse", *words)
     deadline = time.monotonic() + 60
     while not (project.folder / "reached").exists():
-        assert process.poll() is None, process.stderr
+        assert process.poll() is None, process.stderr()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return process

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
 from tests.support.docker_engine import docker
+from tests.support.preloaded import Run, started
 from tests.support.projects import clean_environment
 
 LABEL = "orchctl-tests"
@@ -50,27 +50,12 @@ class Boxes:
 
     def orchctl(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run orchctl; a wait that never ends fails the test."""
-        return subprocess.run(
-            [sys.executable, "-m", "orchctl", *words],
-            cwd=self.folder,
-            env=clean_environment() | env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return self.begin(*words, **env).finished()
 
-    def begin(self, *words: str, **env: str) -> subprocess.Popen[str]:
+    def begin(self, *words: str, **env: str) -> Run:
         """Start orchctl and go on."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "orchctl", *words],
-            cwd=self.folder,
-            env=clean_environment() | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        whole = clean_environment() | env
+        return started("orchctl.__main__", words, folder=self.folder, env=whole)
 
     def clean(self) -> None:
         """Remove what was made, and what was made of it."""

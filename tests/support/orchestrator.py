@@ -24,11 +24,13 @@ from fastapi import FastAPI
 from llm_orchestrator.app import create_app
 from llm_orchestrator.settings import Settings
 from tests.support.migration_chain import ROOT, upgrade
+from tests.support.preloaded import Run, server, started
 from tests.support.processes import wait_until
 
 ADMIN_KEY = "admin-key-of-the-tests-0123456789"
 API_KEY = "sk-key-of-the-tests-0123456789"
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
+_SERVING = "import llm_orchestrator.__main__, llm_orchestrator.server"
 CALLER = {"Authorization": f"Bearer {API_KEY}"}
 
 
@@ -52,7 +54,7 @@ class Service:
 
     url: str
     database: Path
-    process: subprocess.Popen[bytes]
+    process: Run
     log: Path
 
     def client(self, **headers: str) -> httpx.Client:
@@ -98,14 +100,14 @@ def command(*words: str) -> list[str]:
 def running(database: Path, **settings: str) -> Iterator[Service]:
     """Run the service in a process on a free port until the end of the block."""
     log = database.parent / f"service-{len(list(database.parent.glob('service-*.log')))}.log"
-    with reserved_port() as port, log.open("wb") as output:
-        process = subprocess.Popen(
-            command("serve"),
-            cwd=database.parent,
+    with reserved_port() as port:
+        process = started(
+            "llm_orchestrator.__main__",
+            ["serve"],
+            folder=database.parent,
             env=environment(database, PORT=str(port), **settings),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            origin=server(_SERVING),
+            output=log,
         )
         try:
             url = f"http://127.0.0.1:{port}"
@@ -124,7 +126,7 @@ def reserved_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(url: str, process: Run, log: Path) -> None:
     def answers() -> bool:
         assert process.poll() is None, f"the service ended: {log.read_text()}"
         try:
@@ -135,7 +137,7 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
     wait_until(answers, "the service answers")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Run) -> None:
     if process.poll() is None:
         process.terminate()
         try:

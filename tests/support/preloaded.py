@@ -10,115 +10,84 @@ import atexit
 import itertools
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.support.projects import Project, clean_environment
 
-_SERVER = """
-import json, os, signal, sqlite3, sys, time
+_ROOT = Path(__file__).parents[2]
+# What an upgrade, a backup or a look at the chain imports, and all that lies on the way.
+ORCHCTL = """
 import aiosqlite, alembic.autogenerate, alembic.command, alembic.operations, alembic.runtime
-import sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
+import alembic.__main__, sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
 import orchctl.__main__, orchctl.cli, orchctl.snapshots.restore
 import orchctl.upgrade.execute, orchctl.upgrade.rehearsal
-import gc, orchctl.upgrade.at_head, orchctl.upgrade.rollback, orchctl.upgrade.status
-exec(sys.argv[1])
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # even where our parent ignores it
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # a child waits with them until it is orchctl
-
-def boundaries(reached):
-    # Calls `reached` before every SQL statement, and every change to the file system, by name.
-    connect = sqlite3.connect
-    def traced(*args, **keywords):
-        connection = connect(*args, **keywords)
-        connection.set_trace_callback(lambda sql: reached(" ".join(sql.split())[:60]))
-        return connection
-    sqlite3.connect = sqlite3.dbapi2.connect = traced
-    def hook(event, args):
-        if event in ("fcntl.flock", "os.mkdir", "os.rename", "os.remove", "os.rmdir"):
-            reached(event)
-        elif event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR):
-            reached("open " + os.path.basename(str(args[0])))
-    sys.addaudithook(hook)
-
-def dies_at(number):
-    left = [number]
-    def reached(name):
-        left[0] -= 1
-        if left[0] < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return reached
-
-def child(order):
-    os.chdir(order["folder"])
-    os.environ.clear()
-    os.environ.update(order["env"])
-    for number, name in ((0, os.devnull), (1, order["stdout"]), (2, order["stderr"])):
-        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
-    sys.argv = ["orchctl", *order["words"]]
-    code = 0
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        if order["dies_at"] is not None:
-            boundaries(dies_at(order["dies_at"]))
-        elif order["log"]:
-            log = open(order["log"], "a")
-            boundaries(lambda name: print(name, file=log, flush=True))
-        exec(order["prelude"], {})
-        orchctl.__main__.main()
-    except SystemExit as exit:
-        code = exit.code
-    except KeyboardInterrupt:
-        code = 130
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-def wait(pid):
-    for _ in range(6000):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "never ended"
-
-gc.freeze()
-for line in sys.stdin:
-    order = json.loads(line)
-    if "wait" in order:
-        answer = wait(order["wait"])
-    else:
-        answer = os.fork()
-        if not answer:
-            child(order)
-    print(json.dumps(answer), flush=True)
+import orchctl.upgrade.at_head, orchctl.upgrade.rollback, orchctl.upgrade.status
 """
+# What Python itself, or libc, reads when a process starts: who changes it needs a real start.
+_READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_")
 
 
 class Run:
-    """A running orchctl."""
+    """A process that a server was forked to be; subprocess.Popen in what is here."""
 
-    def __init__(self, words: tuple[str, ...], server: _Server, pid: int, folder: Path) -> None:
+    def __init__(self, words: Sequence[str], server: Server, pid: int, folder: Path) -> None:
         self.words = words
         self._server = server
         self.pid = pid
         self._folder = folder
+        self._ended = os.pidfd_open(pid)
+        self.returncode: int | None = None
 
     def send_signal(self, number: int) -> None:
         """Send a signal; to one that has just ended it does nothing."""
-        os.kill(self.pid, number)  # not reaped yet, so the pid is still its own
+        if self.returncode is None:
+            os.kill(self.pid, number)  # not reaped yet, so the pid is still its own
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
     def alive(self) -> bool:
         """Whether it runs still."""
-        return "\nState:\tZ" not in Path(f"/proc/{self.pid}/status").read_text()
+        return self.poll() is None
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float = 60) -> int:
+        """Its exit code; that of a process killed by a signal is the number, negative."""
+        if self.returncode is None:
+            waiting = select.poll()
+            waiting.register(self._ended, select.POLLIN)
+            if not waiting.poll(timeout * 1000):
+                raise subprocess.TimeoutExpired(self.words, timeout)
+            self.returncode = self._server.ask({"wait": self.pid})
+            os.close(self._ended)
+        return self.returncode
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        """Its output and its errors, once it has ended."""
+        self.wait(timeout)
+        return self.stdout(), self.stderr()
+
+    def stdout(self) -> str:
+        """What it has written there so far."""
+        return (self._folder / "stdout").read_text()
 
     def stderr(self) -> str:
         """What it has written there so far."""
@@ -126,10 +95,12 @@ class Run:
 
     def finished(self) -> subprocess.CompletedProcess[str]:
         """Wait for the end; a process killed by a signal has its number, negative, as code."""
-        code = self._server.ask({"wait": self.pid})
-        assert isinstance(code, int), f"{self.words} never ended"
-        stdout, stderr = (Path(self._folder, n).read_text() for n in ("stdout", "stderr"))
-        return subprocess.CompletedProcess(self.words, code, stdout, stderr)
+        try:
+            code = self.wait(200)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.words} never ended: {self.stderr()}") from None
+        return subprocess.CompletedProcess(self.words, code, self.stdout(), self.stderr())
 
 
 _numbers = itertools.count()
@@ -158,22 +129,51 @@ def start(
         preload: Libraries for LD_PRELOAD.
         imports: Python to execute once, in the process that all of these are forked from.
     """
-    server = _server(preload, imports)
-    folder = Path(server.folder.name, str(next(_numbers)))
-    folder.mkdir()
-    for name in ("stdout", "stderr"):
-        (folder / name).touch()
-    order = {
-        "folder": str(project.folder),
-        "words": words,
-        "env": clean_environment() | (env or {}),
-        "stdout": str(folder / "stdout"),
-        "stderr": str(folder / "stderr"),
-        "log": str(log) if log else None,
-        "dies_at": dies_at,
-        "prelude": prelude,
-    }
-    return Run(words, server, server.ask(order), folder)
+    return started(
+        "orchctl.__main__",
+        words,
+        folder=project.folder,
+        env=clean_environment() | (env or {}),
+        origin=server(ORCHCTL + imports, preload),
+        log=str(log) if log else None,
+        dies_at=dies_at,
+        prelude=prelude,
+    )
+
+
+def started(
+    program: str,
+    words: Sequence[str],
+    *,
+    folder: Path,
+    env: Mapping[str, str],
+    origin: Server | None = None,
+    output: Path | None = None,
+    **order: Any,
+) -> Run:
+    """Start a program, given by the module that `python -m` would run.
+
+    Args:
+        program: Its module, which has a `main`.
+        words: Its command line.
+        folder: Its working folder.
+        env: All of its environment.
+        origin: What it is forked from.
+        output: Where stdout and stderr go to, together; else each is kept.
+        order: What `start` says.
+    """
+    origin = origin or server(ORCHCTL)
+    kept = Path(origin.folder.name, str(next(_numbers)))
+    kept.mkdir()
+    files = {"stdout": kept / "stdout", "stderr": kept / "stderr"}
+    if output:
+        files = dict.fromkeys(files, output)
+    for path in files.values():
+        path.touch()
+    whole = {"log": None, "dies_at": None, "prelude": ""} | order
+    whole |= {"program": program, "words": words, "folder": str(folder), "env": dict(env)}
+    whole |= {name: str(path) for name, path in files.items()}
+    return Run(words, origin, origin.ask(whole), kept)
 
 
 def orchctl(
@@ -183,11 +183,30 @@ def orchctl(
     return start(project, *words, env=env, prelude=prelude).finished()
 
 
-class _Server:
-    def __init__(self, preload: str, imports: str) -> None:
+@cache
+def server(imports: str, preload: str = "") -> Server:
+    """What all processes with these imports, and these libraries in LD_PRELOAD, are forked from."""
+    return Server(imports, preload)
+
+
+def starts_alike(env: Mapping[str, str]) -> bool:
+    """Whether a process with this environment starts as the one that it is forked from did."""
+    return _at_start(env) == _at_start(os.environ)
+
+
+def _at_start(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
+
+
+class Server:
+    """A process to fork from."""
+
+    def __init__(self, imports: str, preload: str) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="orchctl-preloaded-")
+        self._one_at_a_time = threading.Lock()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, imports],
+            [sys.executable, "-m", "tests.support.fork_server", imports],
+            cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -198,15 +217,11 @@ class _Server:
     def ask(self, order: dict[str, Any]) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        with self._one_at_a_time:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
 
     def close(self) -> None:
         self.process.communicate()
         self.folder.cleanup()
-
-
-@cache
-def _server(preload: str, imports: str) -> _Server:
-    return _Server(preload, imports)

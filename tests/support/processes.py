@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.projects import Project, clean_environment
-
 _HOLDER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
@@ -19,33 +17,6 @@ for statement in sys.argv[2:]:
 print("ready", flush=True)
 sys.stdin.read()
 """
-
-
-def start(
-    project: Project, *words: str, env: dict[str, str] | None = None, **keywords: object
-) -> subprocess.Popen[str]:
-    """Start orchctl in the project's folder and go on; its output is kept."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "orchctl", *words],
-        cwd=project.folder,
-        env=clean_environment() | (env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **keywords,
-    )
-
-
-def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a started process to end."""
-    try:
-        stdout, stderr = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        stdout, stderr = process.communicate()
-        raise AssertionError(f"{process.args} never ended: {stdout}{stderr}") from None
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def wait_until(condition: Callable[[], object], what: str = "") -> None:

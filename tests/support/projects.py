@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,36 +97,46 @@ class Project:
         return path
 
     def orchctl(
-        self, *words: str, env: dict[str, str] | None = None, **keywords: object
+        self, *words: str, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run orchctl in a process of its own, in the project's folder."""
-        return subprocess.run(
-            [sys.executable, "-m", "orchctl", *words],
-            cwd=self.folder,
-            env=clean_environment() | (env or {}),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-            **keywords,
-        )
+        return run("orchctl", words, self.folder, clean_environment() | (env or {}))
 
     def alembic(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run plain Alembic in the project's folder."""
-        return subprocess.run(
-            [sys.executable, "-m", "alembic", *words],
-            cwd=self.folder,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return run("alembic", words, self.folder, clean_environment())
 
     def heads(self, table: str = "alembic_version") -> list[str]:
         return sorted(row[0] for row in query(self.database, f"SELECT version_num FROM {table}"))
 
     def dump(self) -> str:
         return dump(self.database)
+
+
+def run(
+    program: str, words: Sequence[str], folder: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; Python is started for it only where the environment asks for that.
+
+    Args:
+        program: `orchctl` or `alembic`.
+        words: Its command line.
+        folder: Where.
+        env: All of its environment.
+    """
+    from tests.support import preloaded
+
+    if preloaded.starts_alike(env):
+        return preloaded.started(f"{program}.__main__", words, folder=folder, env=env).finished()
+    return subprocess.run(
+        [sys.executable, "-m", program, *words],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def clean_environment() -> dict[str, str]:
