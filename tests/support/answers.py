@@ -1,52 +1,13 @@
-"""What plain Alembic and orchctl answer to the same questions, many questions to one process."""
+"""What plain Alembic and orchctl answer to the same questions."""
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.projects import clean_environment
-
-# Each question gets its own run of the program's entry point; its output is taken from the file
-# descriptors, where alembic (which keeps the stdout it was imported with) and hooks write too.
-_RUNNER = """
-import json, os, sys, tempfile
-program, questions = json.load(sys.stdin)
-if program == "alembic":
-    from alembic.config import main
-else:
-    from orchctl.cli import run as main
-
-def ask(words):
-    files = tempfile.TemporaryFile("w+b"), tempfile.TemporaryFile("w+b")
-    for number, file in zip((1, 2), files):
-        os.dup2(file.fileno(), number)
-    try:
-        code = main(words) or 0
-    except SystemExit as error:
-        code = error.code
-    except BaseException as error:
-        print(type(error).__name__, error, file=sys.stderr)
-        code = 99
-    sys.stdout.flush()
-    sys.stderr.flush()
-    texts = []
-    for file in files:
-        file.seek(0)
-        texts.append(file.read().decode())
-    return [code, *texts]
-
-kept = os.dup(1)
-answers = [ask(words) for words in questions]
-os.dup2(kept, 1)
-print(json.dumps(answers))
-"""
-
+from tests.support.projects import clean_environment, run
 
 @dataclass(frozen=True)
 class Answer:
@@ -92,15 +53,8 @@ def _sorted(names: str) -> str:
 
 
 def _ask(program: str, folder: Path, questions: Sequence[Sequence[str]]) -> list[Answer]:
-    process = subprocess.run(
-        [sys.executable, "-c", _RUNNER],
-        input=json.dumps([program, [list(words) for words in questions]]),
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert process.returncode == 0, process.stderr
-    answers = json.loads(process.stdout)
-    return [Answer(tuple(words), *answer) for words, answer in zip(questions, answers, strict=True)]
+    answers = []
+    for words in questions:
+        done = run(program, words, folder, clean_environment())
+        answers.append(Answer(tuple(words), done.returncode, done.stdout, done.stderr))
+    return answers
