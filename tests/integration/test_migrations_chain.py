@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -46,6 +48,25 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 def populated(path: Path, revision: str) -> Path:
     """A database at a revision that our chain made, with the field's rows in it."""
+    path.write_bytes(_populated(revision))
+    return path
+
+
+@cache
+def _populated(revision: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        return _populate(Path(folder, "x.db"), revision).read_bytes()
+
+
+@cache
+def _empty(revision: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "x.db")
+        upgrade(path, revision)
+        return path.read_bytes()
+
+
+def _populate(path: Path, revision: str) -> Path:
     with_config = min(revision, "002")
     upgrade(path, with_config)
     source = path.with_suffix(".field")
@@ -190,8 +211,7 @@ CONFIG = st.builds(
 @given(found=st.lists(st.tuples(CONFIG, st.booleans()), min_size=1, max_size=12))
 def test_any_config_survives(tmp_path: Path, found: list[tuple[dict[str, Any], bool]]) -> None:
     path = tmp_path / "any.db"
-    path.unlink(missing_ok=True)
-    upgrade(path, "002")
+    path.write_bytes(_empty("002"))
     with closing(sqlite3.connect(path)) as connection:
         connection.executemany(
             "INSERT INTO providers (id, name, type, config) VALUES (?, ?, 'openai', ?)",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.projects import clean_environment, run
 
+
 @dataclass(frozen=True)
 class Answer:
     """How one run ended."""

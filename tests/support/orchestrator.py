@@ -30,7 +30,12 @@ from tests.support.processes import wait_until
 ADMIN_KEY = "admin-key-of-the-tests-0123456789"
 API_KEY = "sk-key-of-the-tests-0123456789"
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
-_SERVING = "import llm_orchestrator.__main__, llm_orchestrator.server"
+# The first application of a process is the slow one.
+_SERVING = """
+import llm_orchestrator.__main__, llm_orchestrator.server
+from llm_orchestrator.settings import Settings
+llm_orchestrator.server.create_app(Settings(_env_file=None, database_url="sqlite:////nowhere.db"))
+"""
 CALLER = {"Authorization": f"Bearer {API_KEY}"}
 
 
