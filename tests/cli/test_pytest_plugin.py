@@ -15,6 +15,8 @@ from orchctl.pytest_plugin import GROUPS
 from tests.support.projects import Project, clean_environment, execute
 from tests.support.repositories import GitRepository
 
+# These load for two seconds whatever the tests are.
+WITHOUT = [word for name in ("schemathesis", "hypothesispytest") for word in ("-p", f"no:{name}")]
 ALL = ["chain: files", "chain: graph", "chain: ids", "lint", "ignore comments"]
 
 
@@ -31,7 +33,7 @@ def project(tmp_path: Path) -> Project:
 
 def run(project: Project, *words: str, folder: str = ".") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *words],
+        [sys.executable, "-m", "pytest", *WITHOUT, "-p", "no:cacheprovider", "-W", "error", *words],
         cwd=project.folder / folder,
         env=clean_environment() | {"PYTEST_ADDOPTS": "", "COLUMNS": "100"},
         capture_output=True,
@@ -202,7 +204,7 @@ def test_it_costs_nothing_without_the_option(project: Project) -> None:
 
     def imported(*words: str) -> list[str]:
         done = subprocess.run(
-            [sys.executable, "-c", program, *words],
+            [sys.executable, "-c", program, *WITHOUT, *words],
             cwd=project.folder,
             env=clean_environment(),
             capture_output=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.projects import clean_environment
+from tests.support.projects import clean_environment, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,14 +43,8 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def _alembic(folder: Path, *words: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "alembic", *words],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
+    done = run("alembic", words, folder, clean_environment())
+    assert done.returncode == 0, done.stderr
 
 
 def _imported(folder: Path, *words: str, code: int = 0, url: str | None = None) -> set[str]:
