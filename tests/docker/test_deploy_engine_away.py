@@ -132,12 +132,8 @@ def test_an_engine_that_is_started_anew(
     running, go_on = begun(service, images[1], between.host)
     between.go_away()
     go_on.touch()
-    told = ""
-    while "waiting for it to come back" not in told:
-        line = running.stderr.readline()
-        assert line, told
-        told += line
+    wait_until(lambda: "waiting for it to come back" in running.stderr(), "it waits")
     between.listen()
-    _, rest = running.communicate(timeout=100)
-    assert running.returncode == 0, told + rest
+    _, told = running.communicate(timeout=100)
+    assert running.returncode == 0, told
     is_deployed(service)
