@@ -95,7 +95,7 @@ def carry_out(
         going: What to do about a run that is not over.
 
     Raises:
-        LockHeld: `run-under-way`.
+        LockHeld: `run-under-way`; `lease-lost`: it stopped before it changed anything further.
         Refused: As `plan_run`; `unfinished-run`.
         NegativeAnswer: `no-unfinished-run`.
         UpgradeFailed: `job-failed`: all is as before.
@@ -108,8 +108,10 @@ def carry_out(
     plan, looked_at = None, found.object["metadata"].get("generation")
     if _unfinished(found, wish, going) is None:
         plan = plan_run(cluster, found, wish)
-    lease = Lease(cluster, found.kind, found.name)
+    lease = Lease(cluster, found.kind, found.name, terms.lease_seconds)
     lease.take(time.monotonic() + going.patience)
+    # From here on nothing is changed without the Lease, however long a request is repeated.
+    cluster = cluster.guarded(lease.check)
     try:
         found = Found(found.kind, cluster.get(found.kind, found.name))
         record = _unfinished(found, wish, going)
@@ -121,7 +123,7 @@ def carry_out(
         recorded = Recorded(cluster, found.kind, found.name, record)
         if not resumed:
             recorded.begin(found.object)
-        run = Run(cluster, found.kind, found.name, recorded, lease, terms)
+        run = Run(cluster, found.kind, found.name, recorded, terms)
         rolled, answer, copies = _gone_through(run, abort=going.abort)
     finally:
         lease.release()
@@ -190,28 +192,38 @@ def _gone_through(
     run: Run, *, abort: bool
 ) -> tuple[RolledOut | None, HealthResult | None, _Copies]:
     try:
-        if abort or run.now.step == UNDOING:
-            _put_back(run, None, asked=abort)
-            return None, None, ((), "")
-        try:
-            done = run.forward()
-        except RestoreFailed:
-            raise
-        except OrchctlError as error:
-            if error.code in _HANDS_OFF:
-                raise
-            _put_back(run, error)
-            raise
-        copies = _copies(run)
-        run.hold_snapshots(hold=False)
-        run.recorded.end()
-        return *done, copies
+        return _forth_or_back(run, abort=abort)
+    except OrchctlError as error:
+        if error.code in _HANDS_OFF and error.state is None:
+            error.state = f"{run.target} was left while {run.now.step}, which its annotation says"
+        raise
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"Interrupted while {run.now.step}",
             state=f"{run.target} is as it was left then, which its annotation says",
             hint=f"orchctl k8s {run.now.command} {run.target} --resume goes on, --abort undoes it",
         ) from error
+
+
+def _forth_or_back(
+    run: Run, *, abort: bool
+) -> tuple[RolledOut | None, HealthResult | None, _Copies]:
+    if abort or run.now.step == UNDOING:
+        _put_back(run, None, asked=abort)
+        return None, None, ((), "")
+    try:
+        done = run.forward()
+    except RestoreFailed:
+        raise
+    except OrchctlError as error:
+        if error.code in _HANDS_OFF:
+            raise
+        _put_back(run, error)
+        raise
+    copies = _copies(run)
+    run.hold_snapshots(hold=False)
+    run.recorded.end()
+    return *done, copies
 
 
 def _copies(run: Run) -> _Copies:

@@ -22,7 +22,10 @@ from orchctl.workloads.kubernetes.kinds import LEASE, Kind, Object
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
-_SECONDS = 30
+SECONDS = 30
+# Of the lease's time: for how long after its last renewal it surely is ours still, and how often it
+# is renewed. Others count from when they saw the renewal, which is later.
+_SURE, _AGAIN = 2 / 3, 1 / 3
 
 
 class Lease:
@@ -32,10 +35,12 @@ class Lease:
         cluster: The cluster.
         kind: Of the workload.
         name: Of the workload.
+        seconds: After which without a renewal another may take it.
     """
 
-    def __init__(self, cluster: Cluster, kind: Kind, name: str) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, kind: Kind, name: str, seconds: int = SECONDS) -> None:
+        self._cluster, self._seconds = cluster, seconds
+        self._renewed = 0.0
         self.name = f"orchctl-{kind.name}-{name}"
         self._target = f"{kind.name}/{name}"
         self._holder = own_identity()
@@ -58,30 +63,37 @@ class Lease:
         """
         seen, since = "", 0.0
         while True:
+            asked = _now_ticking()
             held = self._cluster.find(LEASE, self.name)
+            if held is not None and held["metadata"]["resourceVersion"] != seen:
+                seen, since = held["metadata"]["resourceVersion"], time.monotonic()
             if held is None:
                 taken = self._made()
+            elif self._is_ours(held):  # the answer to taking it was lost
+                self._object, self._renewed, taken = held, asked, True
+            elif self._free(held, since):
+                taken = self._replaced(held)
+            elif time.monotonic() >= deadline:
+                raise self._held(held)
             else:
-                version = held["metadata"]["resourceVersion"]
-                if version != seen:
-                    seen, since = version, time.monotonic()
-                taken = _free(held, since) and self._replaced(held)
+                taken = False
             if taken:
                 self._thread.start()
                 return
-            if held is not None and time.monotonic() >= deadline:
-                raise self._held(held)
             time.sleep(0.2)
 
     def check(self) -> None:
-        """Go on only as long as the Lease is ours.
+        """Go on only as long as the Lease surely is ours: nobody else can have taken it yet.
 
         Raises:
             LockHeld: `lease-lost`.
         """
+        if not self._lost and _now_ticking() - self._renewed > self._seconds * _SURE:
+            self._lost = "it could not be renewed in time"
         if self._lost:
             raise LockHeld(
-                f"The Lease {self.name} was lost: {self._lost}",
+                f"The Lease {self.name} was lost: {self._lost}; another run may have "
+                f"{self._target} in hand",
                 code="lease-lost",
                 hint=f"orchctl k8s status {self._target}; --resume goes on, --abort undoes it",
             )
@@ -93,10 +105,12 @@ class Lease:
         """
         self._ended.set()
         if self._thread.ident is not None:
-            self._thread.join(_SECONDS / 3)
+            self._thread.join(self._seconds * _AGAIN)
         if self._object and not self._lost:
+            of = self._object["metadata"]
             with contextlib.suppress(OrchctlError):
-                self._cluster.delete(LEASE, self.name, uid=self._object["metadata"]["uid"])
+                # Of this version: taken over by another it keeps its uid.
+                self._cluster.delete(LEASE, self.name, uid=of["uid"], version=of["resourceVersion"])
 
     def _made(self) -> bool:
         body: Object = {
@@ -105,16 +119,25 @@ class Lease:
             "metadata": {"name": self.name},
             "spec": {**self._spec(), "acquireTime": _now()},
         }
-        return self._written(lambda: self._cluster.create(LEASE, body))
+        try:
+            return self._written(lambda: self._cluster.create(LEASE, body))
+        except OrchctlError as error:
+            if error.code not in ("cluster-away", "cluster-trouble"):
+                raise
+            return False  # it may be made all the same: the next look tells
 
     def _replaced(self, held: Object) -> bool:
-        spec = {**held["spec"], **self._spec(), "acquireTime": _now()}
+        spec = {**held["spec"], **self._spec()}
+        if not self._is_ours(held):
+            spec["acquireTime"] = _now()
         body = {**held, "spec": spec}
         return self._written(lambda: self._cluster.replace(LEASE, self.name, body))
 
     def _written(self, write: Callable[[], Object]) -> bool:
+        asked = _now_ticking()
         try:
             self._object = write()
+            self._renewed = asked
         except OrchctlError as error:
             if error.code != "cluster-conflict":
                 raise
@@ -129,29 +152,49 @@ class Lease:
             code="run-under-way",
             state="Nothing was changed",
             hint="--lock-timeout 60s waits for it; a killed one's Lease is free after "
-            f"{spec.get('leaseDurationSeconds', _SECONDS)} s",
+            f"{spec.get('leaseDurationSeconds', self._seconds)} s",
             details={"holder": spec.get("holderIdentity"), "lease": self.name},
         )
 
     def _spec(self) -> Object:
         return {
             "holderIdentity": self._holder,
-            "leaseDurationSeconds": _SECONDS,
+            "leaseDurationSeconds": self._seconds,
             "renewTime": _now(),
         }
 
     def _renew(self) -> None:
-        renewed = time.monotonic()
-        while not self._ended.wait(_SECONDS / 3):
-            body = {**self._object, "spec": {**self._object["spec"], **self._spec()}}
+        while not self._ended.wait(self._seconds * _AGAIN):
             try:
-                self._object = self._cluster.replace(LEASE, self.name, body)
-                renewed = time.monotonic()
+                if not self._replaced(self._object):
+                    self._look()
             except OrchctlError as error:
-                gone = error.code in ("cluster-conflict", "no-such-object")
-                if gone or time.monotonic() - renewed > _SECONDS * 2 / 3:
-                    self._lost = error.message
-                    return
+                if error.code == "no-such-object":
+                    self._lost = "it was deleted"
+                # Anything else may pass; `check` knows for how long.
+            if self._lost:
+                return
+
+    def _look(self) -> None:
+        """Who has changed it: another, or a renewal of ours whose answer was lost."""
+        asked = _now_ticking()
+        held = self._cluster.get(LEASE, self.name)
+        if self._is_ours(held):
+            self._object, self._renewed = held, asked
+        else:
+            holder = str((held.get("spec") or {}).get("holderIdentity", "")).partition("/")[0]
+            self._lost = f"{holder or 'somebody'} has taken it"
+
+    def _is_ours(self, held: Object) -> bool:
+        return bool((held.get("spec") or {}).get("holderIdentity") == self._holder)
+
+    def _free(self, held: Object, since: float) -> bool:
+        spec = held.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if not holder or _is_over(holder):
+            return True
+        lasts = float(spec.get("leaseDurationSeconds") or self._seconds)
+        return time.monotonic() - since > lasts
 
 
 def own_identity() -> str:
@@ -159,15 +202,6 @@ def own_identity() -> str:
     number = os.getpid()
     began = _began(number) or secrets.token_hex(4)
     return f"{socket.gethostname()}/{_machine() or secrets.token_hex(8)}/{number}/{began}"
-
-
-def _free(held: Object, since: float) -> bool:
-    spec = held.get("spec") or {}
-    holder = spec.get("holderIdentity") or ""
-    if not holder or _is_over(holder):
-        return True
-    lasts = float(spec.get("leaseDurationSeconds") or _SECONDS)
-    return time.monotonic() - since > lasts
 
 
 def _is_over(holder: str) -> bool:
@@ -195,6 +229,13 @@ def _began(number: int) -> str:
         return ""
     parts = after.split()
     return "" if parts[0] in ("Z", "X") else parts[19]
+
+
+def _now_ticking() -> float:
+    """Seconds that go on while the machine sleeps, where the system knows such a clock."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def _now() -> str:

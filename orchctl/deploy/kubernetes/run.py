@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchctl.deploy.kubernetes.goal import job_command
 from orchctl.deploy.kubernetes.job import Work, job_name, manifest
 from orchctl.deploy.kubernetes.job_run import JobEnd, follow_job, make_job, remove_job
-from orchctl.deploy.kubernetes.lease import Lease
+from orchctl.deploy.kubernetes.lease import SECONDS
 from orchctl.deploy.kubernetes.record import (
     CHANGING,
     STARTING,
@@ -54,6 +54,7 @@ class Terms:
         folder: Where snapshots are copied to in the end; None leaves them on the claim alone.
         on_step: Called with what is done.
         on_line: Called with what is waited for, and what Jobs print.
+        lease_seconds: How long the Lease lasts without a renewal.
     """
 
     timeout: float
@@ -62,17 +63,17 @@ class Terms:
     folder: Path | None
     on_step: Callable[[str], None]
     on_line: Callable[[str], None]
+    lease_seconds: int = SECONDS
 
 
 class Run:
     """One run; what it has done stands in its record.
 
     Args:
-        cluster: The cluster.
+        cluster: The cluster, guarded by the Lease.
         kind: Of the workload.
         name: Of the workload.
         recorded: Its record.
-        lease: Held.
         terms: How it waits.
     """
 
@@ -82,11 +83,10 @@ class Run:
         kind: Kind,
         name: str,
         recorded: Recorded,
-        lease: Lease,
         terms: Terms,
     ) -> None:
         self.cluster, self.kind, self.name = cluster, kind, name
-        self.recorded, self.lease, self.terms = recorded, lease, terms
+        self.recorded, self.terms = recorded, terms
         self.target = f"{kind.name}/{name}"
 
     @property
@@ -122,7 +122,6 @@ class Run:
 
     def advance(self, step: str, **facts: Any) -> None:
         """The next step, durably."""
-        self.lease.check()
         self.recorded.change(step=step, **facts)
 
     def hold_snapshots(self, *, hold: bool = True) -> None:
@@ -212,7 +211,6 @@ class Run:
         name = self.job_name(what, number)
         if self.cluster.find(JOB, name) is None:
             self.require_unused(what, number)
-            self.lease.check()
             self.recorded.mine()
         run, container = self.now.run, self.now.container
         work = Work(name, run, container, image, command, self.terms.job_seconds)
@@ -250,7 +248,6 @@ class Run:
     def scale_to(self, replicas: int) -> Object:
         """Set the number of replicas, on the very object that was looked at."""
         while True:
-            self.lease.check()
             workload = self.recorded.mine()
             if workload["spec"].get("replicas") == replicas:
                 return workload
@@ -263,13 +260,19 @@ class Run:
             return self.recorded.mine()
 
     def give(self, images: dict[str, str]) -> None:
-        """Set images, at zero."""
-        if not images:
+        """Set images, at zero, on the very object that was looked at."""
+        while images:
+            workload = self.recorded.mine()
+            patch = images_patch(workload, images)
+            patch["metadata"] = {"resourceVersion": workload["metadata"]["resourceVersion"]}
+            try:
+                self.cluster.patch(self.kind, self.name, patch)
+            except OrchctlError as error:
+                if error.code != "cluster-conflict":
+                    raise
+                continue
+            self.terms.on_step(f"Image {', '.join(sorted(set(images.values())))} is set")
             return
-        self.lease.check()
-        workload = self.recorded.mine()
-        self.cluster.patch(self.kind, self.name, images_patch(workload, images))
-        self.terms.on_step(f"Image {', '.join(sorted(set(images.values())))} is set")
 
     def start(self) -> RolledOut | None:
         """Replicas back, and until they are ready; None where there were none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import time
@@ -25,6 +26,8 @@ JSON_PATCH = "application/json-patch+json"
 _CONNECT, _ANSWER = 5.0, 30.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 _PATIENCE = 10.0  # seconds for which a cluster in trouble is asked again, if nothing else is said
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 Query = Mapping[str, str]
 
@@ -61,11 +64,23 @@ class Cluster:
         self.connection = connection
         self.namespace = connection.namespace
         self._patient_until, self._patience = patient_until, patience
+        self._guard: Callable[[], None] | None = None
         self._tell = on_trouble or (lambda text: None)
         try:
             self._pool = rest.RESTClientObject(connection.configuration).pool_manager
         except (OSError, ValueError) as error:
             raise _untrusted(connection.host, error) from error
+
+    def guarded(self, guard: Callable[[], None]) -> Cluster:
+        """The same cluster, where nothing is changed without a guard's leave.
+
+        Args:
+            guard: Called right before each request that changes something, each time that such a
+                request is repeated, too; what it raises keeps the request from being sent.
+        """
+        found = copy.copy(self)
+        found._guard = guard
+        return found
 
     def gives_up_at(self) -> float:
         """Until when, on the monotonic clock, a request begun now is tried again."""
@@ -130,11 +145,17 @@ class Cluster:
         name: str,
         *,
         uid: str,
+        version: str | None = None,
         propagation: str | None = None,
         dry_run: bool = False,
     ) -> bool:
-        """Delete the very object with that uid; False when there is none of that name any more."""
+        """Delete the very object with that uid; False when there is none of that name any more.
+
+        With a version it must not have changed since, either.
+        """
         body: Object = {"preconditions": {"uid": uid}}
+        if version:
+            body["preconditions"]["resourceVersion"] = version
         if propagation:
             body["propagationPolicy"] = propagation
         if dry_run:
@@ -149,9 +170,7 @@ class Cluster:
 
     def review(self, body: Object) -> Object:
         """Ask whether something is allowed (a SelfSubjectAccessReview changes nothing)."""
-        return self._asked(
-            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {}, body
-        )
+        return self._asked("POST", _REVIEWS, {}, body)
 
     # -- streams ---------------------------------------------------------------------------
 
@@ -193,7 +212,10 @@ class Cluster:
         once: bool = False,
     ) -> Object:
         pause, until = _FIRST_PAUSE, self.gives_up_at()
+        changes = method != "GET" and path != _REVIEWS and not _is_dry(query, body)
         while True:
+            if changes and self._guard is not None:
+                self._guard()
             wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
             try:
                 return self._answered(method, path, query, body, content_type)
@@ -267,7 +289,8 @@ class Cluster:
         # Asked each time: a token may have run out and be fetched anew.
         for one in self.connection.configuration.auth_settings().values():
             if one["in"] == "header" and one["value"]:
-                headers[one["key"]] = one["value"]
+                # A file with a token often ends with a new line.
+                headers[one["key"]] = one["value"].strip()
         return headers
 
     def away(self, error: BaseException) -> OrchctlError:
@@ -285,6 +308,10 @@ def selecting(labels: str = "", fields: str = "") -> dict[str, str]:
     """The query that selects objects."""
     pairs = (("labelSelector", labels), ("fieldSelector", fields))
     return {key: value for key, value in pairs if value}
+
+
+def _is_dry(query: Query | None, body: Any) -> bool:
+    return "dryRun" in (query or ()) or (isinstance(body, dict) and "dryRun" in body)
 
 
 def _dry(dry_run: bool) -> dict[str, str] | None:
