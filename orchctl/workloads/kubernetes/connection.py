@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def find_cluster(
     if files:
         return _from_file(choice, files)
     if environment.get("KUBERNETES_SERVICE_HOST") and choice.context is None:
-        return _from_within(choice, account)
+        return _from_within(choice, environment, account)
     raise ConfigurationError(
         "There is no cluster: no kubeconfig, and this is no pod",
         code="no-cluster",
@@ -93,33 +93,79 @@ def _from_file(choice: ClusterChoice, files: str) -> Connection:
 
     configuration = client.Configuration()
     try:
-        contexts, current = config.list_kube_config_contexts(files)
-        names = sorted(one["name"] for one in contexts)
-        if choice.context is not None and choice.context not in names:
-            raise ConfigurationError(
-                f"{files} has no context {choice.context}",
-                code="kubeconfig",
-                hint=f"--context {' or '.join(names)}" if names else "kubectl config get-contexts",
+        name, context = _context(files, choice.context)
+        with _told_by_library() as told:
+            config.load_kube_config(
+                files, name, client_configuration=configuration, persist_config=False
             )
-        used = next((one for one in contexts if one["name"] == choice.context), current)
-        config.load_kube_config(
-            files, used["name"], client_configuration=configuration, persist_config=False
-        )
     except (config.ConfigException, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise _unusable(files, " ".join(str(error).split())) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unusable(files, "it is no kubeconfig") from error
-    namespace = choice.namespace or used["context"].get("namespace") or "default"
-    return _connection(configuration, used["name"], namespace)
+    if told and not (configuration.api_key or configuration.cert_file):
+        raise _unusable(files, f"it gives no credentials: {' '.join(told[-1].split())}")
+    namespace = choice.namespace or context.get("namespace") or "default"
+    return _connection(configuration, name, namespace)
 
 
-def _from_within(choice: ClusterChoice, account: Path) -> Connection:
+def _context(files: str, wanted: str | None) -> tuple[str, dict[str, Any]]:
+    """The name of the context to use, and the context: what an earlier file says goes first.
+
+    https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+    """
+    import yaml
+
+    contexts: dict[str, dict[str, Any]] = {}
+    current = ""
+    for path in files.split(":"):
+        said = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        for one in said.get("contexts") or ():
+            contexts.setdefault(one["name"], one.get("context") or {})
+        current = current or said.get("current-context") or ""
+    name = wanted or current
+    if name in contexts:
+        return name, contexts[name]
+    raise ConfigurationError(
+        f"{files} has no context {name}" if name else f"{files} has no current context",
+        code="kubeconfig",
+        hint=f"--context {' or '.join(sorted(contexts))}"
+        if contexts
+        else "kubectl config get-contexts",
+    )
+
+
+@contextlib.contextmanager
+def _told_by_library() -> Iterator[list[str]]:
+    """What the library only logs: that an exec plugin failed, and it goes on as nobody."""
+    import logging
+
+    told: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    kept = Kept(logging.ERROR)
+    logging.getLogger().addHandler(kept)
+    try:
+        yield told
+    finally:
+        logging.getLogger().removeHandler(kept)
+
+
+def _from_within(
+    choice: ClusterChoice, environment: Mapping[str, str], account: Path
+) -> Connection:
     from kubernetes import client, config
+    from kubernetes.config.incluster_config import InClusterConfigLoader
 
     configuration = client.Configuration()
+    loader = InClusterConfigLoader(
+        str(account / "token"), str(account / "ca.crt"), environ=environment
+    )
     try:
-        config.load_incluster_config(client_configuration=configuration)
-    except config.ConfigException as error:
+        loader.load_and_set(configuration)
+    except (config.ConfigException, OSError) as error:
         raise ConfigurationError(
             f"The pod's service account can't be used: {error}",
             code="no-cluster",
