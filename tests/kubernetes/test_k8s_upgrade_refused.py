@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,11 @@ def test_d13_a_right_that_will_be_needed(
     assert error["code"] == "no-rights"
     assert error["details"]["missing"][0].startswith(f"{verb} {resource}")
     assert f"--verb={verb}" in error["hint"]
+    # The command of the hint gives just that.
+    words = error["hint"].partition("kubectl ")[2].partition(" &&")[0].split()
+    made = kubectl(k8s, *words, "--dry-run=client", "-o", "json")
+    [rule] = json.loads(made)["rules"]
+    assert (rule["verbs"], rule["resources"]) == ([verb], [resource])
 
 
 def test_a_cron_job_on_the_claim_unless_it_is_suspended(service: Service, k8s: Commands) -> None:
@@ -132,6 +139,13 @@ def test_another_workload_and_a_bare_pod_on_the_claim(service: Service, k8s: Com
     others = refused(service, k8s)["details"]["others"]
     assert "deployment/viewer" in others
     assert "pod/shell" in others
+
+
+def kubectl(k8s: Commands, *words: str) -> str:
+    place = ("--kubeconfig", str(k8s.kubeconfig), "--cache-dir", str(k8s.project.folder / "cache"))
+    done = subprocess.run(["kubectl", *place, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def scaler(most: int) -> Json:
@@ -217,6 +231,22 @@ def lease(holder: str, lasts: int) -> Json:
             "renewTime": "2025-10-20T10:00:00.000000Z",
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [("create", "jobs$"), ("update", "statefulsets/web/scale"), ("patch", "statefulsets/web$")],
+)
+def test_what_the_server_will_not_take(
+    service: Service, k8s: Commands, verb: str, path: str
+) -> None:
+    """Each change is tried out (a quota, an admission webhook) before the first is made."""
+    told = "admission webhook denied the request"
+    fault = service.cluster.fault(Fault(verb, path, status=422, message=told))
+    error = refused(service, k8s, code=9)
+    assert (error["code"], fault.met) == ("cluster-refused", 1)
+    assert told in error["message"]
+    assert not service.cluster.objects(LEASES, "default")
 
 
 def test_a_lease_that_another_holds(service: Service, k8s: Commands) -> None:

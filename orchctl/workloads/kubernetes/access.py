@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchctl.errors import WorkloadFailed
-from orchctl.workloads.kubernetes.refusal import grant
+from orchctl.workloads.kubernetes.refusal import as_kubectl_names, grant
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -49,12 +49,14 @@ def require_rights(cluster: Cluster, needs: Iterable[Need], user: str = "USER") 
     if not missing:
         return
     first = missing[0]
-    resource = str(first).partition(" ")[2]
+    sub = f"/{first.sub}" if first.sub else ""
+    resource = as_kubectl_names(first.kind.plural + sub, first.kind.group)
     raise WorkloadFailed(
         f"Not allowed in namespace {cluster.namespace}: {', '.join(map(str, missing))}",
         code="no-rights",
         state="Nothing was changed",
-        hint=grant(user, (first.verb,), resource, cluster.namespace),
+        hint=grant(user, (first.verb,), resource, cluster.namespace)
+        + (", and so on; orchctl k8s manifests --with rbac has all" if len(missing) > 1 else ""),
         details={"missing": [str(one) for one in missing]},
     )
 

@@ -139,7 +139,7 @@ def _without_rights(told: str, details: dict[str, Any]) -> WorkloadFailed:
     return WorkloadFailed(
         f"{user} may not {verb} {full}{where} (403 Forbidden)",
         code="no-rights",
-        hint=grant(user, (verb,), full, namespace),
+        hint=grant(user, (verb,), as_kubectl_names(resource, group), namespace),
         details={
             **details,
             "user": user,
@@ -161,6 +161,12 @@ def role(verbs: tuple[str, ...], resource: str, group: str, namespace: str | Non
         "metadata": metadata,
         "rules": [{"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}],
     }
+
+
+def as_kubectl_names(resource: str, group: str) -> str:
+    """A resource as `kubectl create role --resource` reads it: statefulsets.apps/scale."""
+    plural, slash, sub = resource.partition("/")
+    return f"{plural}.{group}{slash}{sub}" if group else resource
 
 
 def grant(user: str, verbs: tuple[str, ...], resource: str, namespace: str | None) -> str:

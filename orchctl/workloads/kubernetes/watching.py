@@ -161,6 +161,8 @@ class _Follower(threading.Thread):
             try:
                 self._watch()
             except OrchctlError as error:
+                if self._source.optional and error.code == "no-rights":
+                    return None  # it may be listed, but not watched
                 return self._kept.tell(_News(self._number, error=error))
             # One that ends at once must not become polling.
             pause = _FIRST_PAUSE if time.monotonic() - began > 1 else min(pause * 2, _LONGEST_PAUSE)
