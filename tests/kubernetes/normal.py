@@ -16,6 +16,8 @@ _VOLATILE = (
     (r"\b(rig2?|node-[12])\b", "<node>"),
     (r"pvc-<uid>|rec-pv", "<volume>"),
     (r"version: \d+ \(\d+\)", "version: <given> (<oldest>)"),
+    (r"current: \d+", "current: <newest>"),
+    (r"default-scheduler-[\w-]+", "default-scheduler-<node>"),
 )
 # web-89b587db8-4dkp2 and web-89b587db8; db-75d764b4cb; ok-rthc8.
 _HASHED = re.compile(
@@ -34,6 +36,8 @@ _HASH_KEYS = {
 def normal(value: Any, key: str = "") -> Any:
     """The same for two answers that say the same."""
     if isinstance(value, dict):
+        if value.get("kind") == "ControllerRevisionList":  # in the order of their hashes
+            value = {**value, "items": sorted(value["items"], key=lambda one: one["revision"])}
         return {name: normal(each, name) for name, each in value.items()}
     if isinstance(value, list):
         each_normal = [normal(each) for each in value]

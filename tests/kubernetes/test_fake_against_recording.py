@@ -54,6 +54,40 @@ def test_answers_as_recorded(scripted: Cluster, name: str) -> None:
         assert got == wanted(step), step["step"]
 
 
+FAILING = ("image", "crash", "unsched", "config", "mount")
+
+
+def test_events_as_recorded(scripted: Cluster) -> None:
+    """What is said of the pods that do not start: which words, by whom, about what."""
+    wanted = json.loads((RECORDED.parent / "recorded_events.json").read_text())
+    for step in json.loads((RECORDED / "failing.json").read_text()):
+        if step["method"] == "POST":
+            ask(scripted, step)
+    for name in FAILING:
+        deadline = time.monotonic() + 15
+        while events_of(scripted, name) != ordered(wanted[name]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert events_of(scripted, name) == ordered(wanted[name]), name
+
+
+def events_of(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    """Those of the pod of a failing Deployment, without what differs from run to run."""
+    of = [each["metadata"] for each in cluster.pods("rec")]
+    [pod] = [each["name"] for each in of if each["labels"]["app"] == f"bad-{name}"] or [""]
+    query = {"fieldSelector": f"involvedObject.name={pod}"}
+    path = "/api/v1/namespaces/rec/events"
+    found = []
+    for event in send(cluster, {"method": "GET", "path": path, "query": query}, None)[1]["items"]:
+        one = normal({key: event[key] for key in event if key != "metadata"})
+        del one["involvedObject"]["resourceVersion"]
+        found.append(one | ({"count": "<count>"} if "count" in one else {}))
+    return ordered(found)
+
+
+def ordered(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(events, key=lambda each: json.dumps(each, sort_keys=True))
+
+
 def cluster_claim(cluster: Cluster) -> None:
     """The recorded jobs found the claim of a StatefulSet that was at zero."""
     cluster.create(NAMESPACES, "", {"metadata": {"name": "rec"}})
@@ -83,7 +117,10 @@ def send(cluster: Cluster, step: dict[str, Any], body: Any) -> tuple[int, Any]:
         f"{cluster.url}{_path(cluster, step['path'])}?{query}",
         method=step["method"],
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": step.get("content_type", "application/json")},
+        headers={
+            "Content-Type": step.get("content_type", "application/json"),
+            **({"Impersonate-User": step["user"]} if "user" in step else {}),
+        },
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

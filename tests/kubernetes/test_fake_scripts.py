@@ -20,7 +20,6 @@ from tests.kubernetes.fake.resources import (
     CRON_JOBS,
     DEPLOYMENTS,
     JOBS,
-    PODS,
     STATEFUL_SETS,
     Json,
     Resource,
@@ -254,14 +253,3 @@ def test_kinds_are_unknown_until_they_are_put_in(cluster: Cluster) -> None:
     scaled = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", custom=True)
     cluster.add_kind(scaled)
     assert ask(cluster, "GET", path)[1]["items"] == []
-
-
-def test_a_deployment_of_two_hundred_pods_settles(cluster: Cluster) -> None:
-    cluster.create(DEPLOYMENTS, "default", deployment("web", replicas=200))
-
-    def settled() -> bool:
-        (held,) = cluster.objects(DEPLOYMENTS, "default")
-        return held["status"].get("availableReplicas") == 200
-
-    cluster.wait(settled, timeout=60)
-    assert len(cluster.objects(PODS, "default")) == 200

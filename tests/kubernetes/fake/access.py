@@ -67,7 +67,8 @@ class Access:
         The admin may speak for others (Impersonate-User).
         """
         authorization = headers.get("Authorization", "")
-        user = self.tokens.get(authorization.removeprefix("Bearer ").strip())
+        scheme, _, token = authorization.partition(" ")
+        user = self.tokens.get(token.strip()) if scheme.lower() == "bearer" else None
         if not authorization:
             user = self.anonymous
         if user is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -22,8 +23,15 @@ from tests.kubernetes.fake.faults import Fault
 from tests.kubernetes.fake.history import History
 from tests.kubernetes.fake.kubelet.nodes import Kubelets
 from tests.kubernetes.fake.kubelet.scripts import Script
-from tests.kubernetes.fake.nodes import NODE_NAMES, furnish, set_node
-from tests.kubernetes.fake.resources import CRON_JOBS, JOBS, PODS, Json, Resource
+from tests.kubernetes.fake.nodes import NODE_NAMES, furnish, set_node, taint
+from tests.kubernetes.fake.resources import (
+    CRON_JOBS,
+    JOBS,
+    PODS,
+    STORAGE_CLASSES,
+    Json,
+    Resource,
+)
 from tests.kubernetes.fake.server import Server
 from tests.kubernetes.fake.state import State
 from tests.kubernetes.fake.writing import create
@@ -79,6 +87,16 @@ class Cluster:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    def serve_tls(self, context: ssl.SSLContext) -> int:
+        """Answer over TLS, too; the port."""
+        return self._await(self._serve_tls(context))
+
+    async def _serve_tls(self, context: ssl.SSLContext) -> int:
+        assert self._runner is not None
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        return int(self._runner.addresses[-1][1])
 
     async def _renew(self) -> None:
         await self._end()
@@ -182,6 +200,14 @@ class Cluster:
 
     def node_up(self, node: str) -> None:
         self.do(lambda: set_node(self.state, node, reachable=True))
+
+    def taint(self, node: str) -> None:
+        """It takes no pods, as the node of a control plane."""
+        self.do(lambda: taint(self.state, node, "node-role.kubernetes.io/control-plane"))
+
+    def remove_storage_classes(self) -> None:
+        """From now on claims are bound only to volumes that somebody made for them."""
+        self.do(lambda: self.state.store.remove(STORAGE_CLASSES, "", "standard"))
 
     def release(self, pod: str) -> None:
         """A stuck pod may end."""

@@ -79,7 +79,9 @@ def _event(about: Json, involved: Json, what: tuple[str, str, str], by: str, nod
     }
     if by == SCHEDULER:
         fresh = {"source": {}, "firstTimestamp": None, "lastTimestamp": None}
-        return event | fresh | {"eventTime": micro_stamp(), "action": "Binding"}
+        doing = "Binding" if reason == "Scheduled" else "Scheduling"
+        event["reportingInstance"] = f"{SCHEDULER}-fake"
+        return event | fresh | {"eventTime": micro_stamp(), "action": doing}
     source = {"component": by, "host": node} if node else {"component": by}
     times = {"firstTimestamp": stamp(), "lastTimestamp": stamp(), "eventTime": None}
     return event | times | {"source": source, "count": 1}

@@ -37,6 +37,15 @@ def furnish(store: Store) -> None:
     )
 
 
+def taint(state: State, name: str, key: str) -> None:
+    """A node that takes no pods but those that tolerate it, such as a control plane's."""
+
+    def change(node: Json) -> None:
+        node["spec"]["taints"] = [{"key": key, "effect": "NoSchedule"}]
+
+    mutate(state.store, NODES, "", name, change)
+
+
 def _node(name: str) -> Json:
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
     return {

@@ -23,7 +23,7 @@ from tests.kubernetes.fake.refusals import (
     no_such_path,
     unsupported_media_type,
 )
-from tests.kubernetes.fake.reviews import review
+from tests.kubernetes.fake.reviews import request_token, review
 from tests.kubernetes.fake.routing import Target, find_target, verb_of
 from tests.kubernetes.fake.state import State
 from tests.kubernetes.fake.watching import watch
@@ -98,8 +98,12 @@ class Server:
         if target.sub in {"log", "exec"} and target.resource.kind == "Pod":
             return await self._stream(state, request, target, fault)
         call = Call(asked.verb, target, asked.query, asked.body, asked.content_type)
-        if target.sub == "eviction" and target.resource.kind == "Pod":
-            return web.json_response(evict(state.store, call), status=201)
+        special = {
+            "eviction": lambda: evict(state.store, call),
+            "token": lambda: request_token(state, target, asked),
+        }
+        if target.sub in special:
+            return web.json_response(special[target.sub](), status=201)
         code, body = answer(state.store, call)
         return web.json_response(body, status=code)
 

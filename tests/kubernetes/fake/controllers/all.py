@@ -25,6 +25,8 @@ from tests.kubernetes.fake.resources import (
     PODS,
     REPLICA_SETS,
     STATEFUL_SETS,
+    STORAGE_CLASSES,
+    VOLUMES,
     Resource,
 )
 
@@ -44,6 +46,7 @@ CONTROLLERS = (
     _controller(budgets.reconcile, BUDGETS, PODS),
     _controller(scheduling.reconcile, PODS, CLAIMS, NODES),
     _controller(collection.collect, *_ANY),
-    _controller(collection.bind_claims, CLAIMS, PODS),
+    _controller(collection.bind_claims, CLAIMS, PODS, VOLUMES, STORAGE_CLASSES),
+    _controller(collection.protect_volumes, VOLUMES),
     _controller(collection.keep_namespaces, *_ANY, EVENTS),
 )

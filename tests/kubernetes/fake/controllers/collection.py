@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 from tests.kubernetes.fake.history import claims_of
 from tests.kubernetes.fake.refusals import Refused
@@ -11,6 +12,7 @@ from tests.kubernetes.fake.resources import (
     CLAIMS,
     NAMESPACES,
     PODS,
+    STORAGE_CLASSES,
     VOLUMES,
     Json,
     Resource,
@@ -103,43 +105,96 @@ def bind_claims(state: State) -> float | None:
             used = any(name in claims_of(each["spec"]) for each in store.all(PODS, namespace))
             if not used:
                 _drop_finalizer(store, CLAIMS, claim, _PROTECTION)
+                _let_go(store, claim)
                 shutil.rmtree(state.claim_directory(namespace, name), ignore_errors=True)
         elif claim["status"]["phase"] == "Pending":
             _bind(state, claim)
     return None
 
 
+def _let_go(store: Store, claim: Json) -> None:
+    """The claim's volume goes too, or is kept for a person to look at."""
+    name = claim["spec"].get("volumeName", "")
+    volume = store.find(VOLUMES, "", name)
+    if volume is None:
+        return
+    if volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete":
+        _drop_finalizer(store, VOLUMES, volume, "kubernetes.io/pv-protection")
+        _delete(store, VOLUMES, volume, "Background")
+    else:
+        released = {**volume["status"], "phase": "Released"}
+        mutate(store, VOLUMES, "", name, _with_status(released))
+
+
+def protect_volumes(state: State) -> float | None:
+    """Those that are to go stay as long as they are bound; the others are there for a claim."""
+    store = state.store
+    for volume in store.all(VOLUMES):
+        phase = volume["status"]["phase"]
+        if phase != "Bound" and "deletionTimestamp" in volume["metadata"]:
+            _drop_finalizer(store, VOLUMES, volume, "kubernetes.io/pv-protection")
+        elif phase == "Pending":
+            free = {**volume["status"], "phase": "Available"}
+            mutate(store, VOLUMES, "", volume["metadata"]["name"], _with_status(free))
+    return None
+
+
+def _with_status(status: Json) -> Callable[[Json], None]:
+    return lambda held: held.update(status=status)
+
+
 def _bind(state: State, claim: Json) -> None:
     meta, spec = claim["metadata"], claim["spec"]
-    capacity = {"storage": spec["resources"]["requests"]["storage"]}
-    volume = spec.get("volumeName") or f"pvc-{meta['uid']}"
+    volume = _volume_for(state.store, claim)
+    if volume is None:
+        return  # as long as nobody makes one it waits
     state.claim_directory(meta["namespace"], meta["name"]).mkdir(parents=True, exist_ok=True)
-    if state.store.find(VOLUMES, "", volume) is None:
-        body: Json = {
+
+    def take(held: Json) -> None:
+        held["spec"]["claimRef"] = {
+            "kind": "PersistentVolumeClaim",
+            "namespace": meta["namespace"],
+            "name": meta["name"],
+            "uid": meta["uid"],
             "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": volume, "finalizers": ["kubernetes.io/pv-protection"]},
-            "spec": {
-                "capacity": capacity,
-                "accessModes": spec["accessModes"],
-                "claimRef": {"namespace": meta["namespace"], "name": meta["name"]},
-                "persistentVolumeReclaimPolicy": "Delete",
-                "storageClassName": spec.get("storageClassName", "standard"),
-                "volumeMode": "Filesystem",
-            },
-            "status": {"phase": "Bound"},
+            "resourceVersion": meta["resourceVersion"],
         }
-        state.store.add(VOLUMES, body)
+        held["status"] = {**held["status"], "phase": "Bound"}
+
+    name = volume["metadata"]["name"]
+    mutate(state.store, VOLUMES, "", name, take)
 
     def change(held: Json) -> None:
         annotations = held["metadata"].setdefault("annotations", {})
         annotations["pv.kubernetes.io/bind-completed"] = "yes"
         annotations["pv.kubernetes.io/bound-by-controller"] = "yes"
-        held["spec"]["volumeName"] = volume
+        held["spec"]["volumeName"] = name
         status = {"phase": "Bound", "accessModes": spec["accessModes"]}
-        held["status"] = status | {"capacity": capacity}
+        held["status"] = status | {"capacity": volume["spec"]["capacity"]}
 
     mutate(state.store, CLAIMS, meta["namespace"], meta["name"], change)
+
+
+def _volume_for(store: Store, claim: Json) -> Json | None:
+    """One that is free and of its class, or one that the class's provisioner makes now."""
+    spec, wanted = claim["spec"], claim["spec"].get("volumeName")
+    for volume in store.all(VOLUMES):
+        name, held = volume["metadata"]["name"], volume["spec"]
+        same = held.get("storageClassName") == spec.get("storageClassName")
+        if same and "claimRef" not in held and wanted in {None, name}:
+            return volume
+    if wanted or store.find(STORAGE_CLASSES, "", spec["storageClassName"]) is None:
+        return None
+    body: Json = {
+        "metadata": {"name": f"pvc-{claim['metadata']['uid']}"},
+        "spec": {
+            "capacity": {"storage": spec["resources"]["requests"]["storage"]},
+            "accessModes": spec["accessModes"],
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": spec["storageClassName"],
+        },
+    }
+    return create(store, VOLUMES, body)
 
 
 def keep_namespaces(state: State) -> float | None:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.kubernetes.fake.refusals import Refused
 from tests.kubernetes.fake.resources import Resource
 from tests.kubernetes.fake.state import State
 from tests.kubernetes.fake.store import Change
@@ -50,6 +51,10 @@ class Controller:
     def _act(self, state: State) -> float | None:
         try:
             return self.reconcile(state)
+        except Refused as refusal:
+            if "being terminated" not in refusal.body["message"]:
+                state.troubles.append(traceback.format_exc())
+            return 0.1  # as any controller: what it can't make now it tries again
         except Exception:  # noqa: BLE001 (kept for the test to see; a controller goes on)
             state.troubles.append(traceback.format_exc())
             return 0.1

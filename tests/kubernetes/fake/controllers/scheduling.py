@@ -7,7 +7,7 @@ from tests.kubernetes.fake.controllers.owned import is_over
 from tests.kubernetes.fake.history import claims_of
 from tests.kubernetes.fake.kubelet.scripts import script_for
 from tests.kubernetes.fake.kubelet.statuses import condition
-from tests.kubernetes.fake.resources import CLAIMS, NODES, PODS, Json
+from tests.kubernetes.fake.resources import CLAIMS, NODES, PODS, VOLUMES, Json
 from tests.kubernetes.fake.state import State
 from tests.kubernetes.fake.store import Store
 from tests.kubernetes.fake.writing import mutate
@@ -110,6 +110,7 @@ def _suitable(store: Store, pod: Json) -> tuple[list[Json], str | None]:
         for each in nodes
         if wanted <= each["metadata"]["labels"].items()
         and named in {None, each["metadata"]["name"]}
+        and _has_volumes(store, pod, each)
     ]
     # A DaemonSet's pods tolerate what keeps others away.
     free = [each for each in matching if named or not _closed(each)]
@@ -121,6 +122,20 @@ def _suitable(store: Store, pod: Json) -> tuple[list[Json], str | None]:
     else:
         said = f"{len(matching)} node(s) had untolerated taint(s)."
     return [], f"{none} {said} {_NO_HELP.format(none, len(nodes))}"
+
+
+def _has_volumes(store: Store, pod: Json, node: Json) -> bool:
+    """Whether the volumes of its claims can be had on a node (one label's values are enough)."""
+    labels = node["metadata"]["labels"]
+    for name in claims_of(pod["spec"]):
+        claim = store.get(CLAIMS, pod["metadata"]["namespace"], name)
+        volume = store.find(VOLUMES, "", claim["spec"].get("volumeName", "")) or {"spec": {}}
+        required = (volume["spec"].get("nodeAffinity") or {}).get("required") or {}
+        for term in required.get("nodeSelectorTerms") or []:
+            for one in term.get("matchExpressions") or []:
+                if labels.get(one["key"]) not in one["values"]:
+                    return False
+    return True
 
 
 def _closed(node: Json) -> bool:

@@ -7,7 +7,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from tests.kubernetes.fake.kubelet.needs import missing_configuration
-from tests.kubernetes.fake.kubelet.processes import Process, localized
+from tests.kubernetes.fake.kubelet.processes import (
+    Process,
+    answers,
+    localized,
+    localized_words,
+)
 from tests.kubernetes.fake.kubelet.scripts import Script, script_for
 from tests.kubernetes.fake.kubelet.statuses import Facts
 from tests.kubernetes.fake.logs import Output
@@ -20,6 +25,7 @@ _KILLED = 137
 # What a kubelet says it waits, whatever it really waits here.
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 10, 300
 _ASK_AGAIN = 0.2
+_PROBE_AGAIN = 0.05
 
 
 class ContainerRun:
@@ -123,6 +129,12 @@ class ContainerRun:
         if self.script.ready_after is None:
             return
         await asyncio.sleep(self.script.ready_after)
+        probe = (self.spec.get("readinessProbe") or {}).get("exec")
+        if self.script.process and probe:
+            command = localized(self.pod.state, self.pod.object, self.spec, self.script)
+            words = localized_words(self.pod.state, self.pod.object, self.spec, probe["command"])
+            while not await answers(command, words):
+                await asyncio.sleep(_PROBE_AGAIN)
         self.facts.ready = True
         self.pod.publish()
 

@@ -77,6 +77,7 @@ def _directory(state: State, pod: Json, volume: Json) -> Path:
         held = state.store.find(CONFIG_MAPS, namespace, volume["configMap"]["name"]) or {}
         for name, text in (held.get("data") or {}).items():
             (place / name).write_text(text)
+            (place / name).chmod(volume["configMap"].get("defaultMode", 0o644))
     elif "secret" in volume:
         held = state.store.find(SECRETS, namespace, volume["secret"]["secretName"]) or {}
         for name, coded in (held.get("data") or {}).items():
@@ -126,6 +127,19 @@ def _one_value(state: State, pod: Json, source: Json) -> str:
     for step in source["fieldRef"]["fieldPath"].split("."):
         held = held.get(step, "") if isinstance(held, dict) else ""
     return str(held)
+
+
+async def answers(command: Command, words: list[str]) -> bool:
+    """Whether another command beside a running one ends well, as a probe's."""
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        env=command.env,
+        cwd=command.cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    return await process.wait() == 0
 
 
 class Process:

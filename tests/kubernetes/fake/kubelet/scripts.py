@@ -29,7 +29,8 @@ class Script:
 
     process: its command and arguments are really run, as a local process. Paths below its mounts
     are replaced by the claims' directories, in arguments and environment; `programs` is put in
-    front of PATH, `env` is added, `cwd` is where it runs (the image's working directory).
+    front of PATH, `env` is added, `cwd` is where it runs (the image's working directory). A
+    readinessProbe of kind exec is run as well, again and again until it ends well.
     exec_results: what `exec` answers, by the command's words joined with blanks.
     exec_process: other words are really run by `exec`, as with `process`, the container's own not.
     """
