@@ -84,6 +84,16 @@ def test_a_failing_revision_leaves_all_as_it_was(service: Service, k8s: Commands
     service.require_over(V1)
 
 
+def test_the_jobs_log_is_told_as_it_comes(service: Service, k8s: Commands) -> None:
+    service.pretend(log='Rehearsing 002\n{"ok": true, "revisions": []}')
+    done = k8s("upgrade", service.target)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert "Rehearsing 002" in lines
+    # The answer at its end is for orchctl.
+    assert not any(line.startswith("{") for line in lines)
+
+
 def test_a_version_that_does_not_get_ready_is_taken_back_with_its_database(
     service: Service, k8s: Commands
 ) -> None:

@@ -228,6 +228,8 @@ def test_logs(said: Cluster, k8s: Commands) -> None:
     everything = k8s("logs", "sts/db").stdout
     assert everything == START.replace("secret", "***") + "\n"
     assert k8s("logs", "pod/db-0", "--tail", "2").stdout.splitlines()[0].endswith("/health 200")
+    assert k8s("logs", "po/db-0", "--since", "90s").stdout == everything
+    assert said.history.requests[-1].query["sinceSeconds"] == "90"
     upgrades = [line for line in START.splitlines() if "Running upgrade" in line]
     found = k8s("logs", "sts/db", "--migrations", "-C", "0").stdout.splitlines()
     assert found == upgrades

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -195,7 +196,7 @@ def test_of_several_files_the_first_word_counts(cluster: Cluster, tmp_path: Path
     assert (found.context, found.host, found.namespace) == ("one", cluster.url, "first")
     shown = subprocess.run(
         ["kubectl", "config", "current-context"],
-        env={"KUBECONFIG": files["KUBECONFIG"], "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        env={**os.environ, **files, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,6 @@ Nothing here but `faked` knows that there is a fake.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support import contract_run
 
 Json = dict[str, Any]
 
@@ -73,18 +74,20 @@ class Workshop:
         kubeconfig: Of the cluster.
         namespace: Its name.
         images: Two tags of one image.
+        cache: A folder for what kubectl learns of the cluster.
         made: What there is to delete.
     """
 
     kubeconfig: Path
     namespace: str
     images: tuple[str, str]
+    cache: Path
     made: list[str] = field(default_factory=list)
 
     def kubectl(self, *words: str, given: str | None = None) -> str:
+        whose = ("--kubeconfig", str(self.kubeconfig), "--cache-dir", str(self.cache))
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.kubeconfig), *words],
-            env={**os.environ, "HOME": str(self.kubeconfig.parent)},
+            ["kubectl", *whose, *words],
             input=given,
             capture_output=True,
             text=True,
@@ -106,9 +109,9 @@ class Workshop:
 
     def put(self, body: Json) -> str:
         """Make whatever it is; its target."""
-        self.post(f"/apis/apps/v1/namespaces/{self.namespace}/{body['kind'].lower()}s", body)
         target = f"{body['kind'].lower()}/{body['metadata']['name']}"
         self.made.append(target)
+        self.post(f"/apis/apps/v1/namespaces/{self.namespace}/{body['kind'].lower()}s", body)
         return target
 
     def post(self, path: str, body: Json) -> None:
@@ -134,19 +137,25 @@ class Workshop:
     def clear(self) -> None:
         """Delete what was made, with its pods."""
         if self.made:
-            self.kubectl("delete", "-n", self.namespace, "--wait=false", *self.made)
+            words = ("-n", self.namespace, "--ignore-not-found", "--wait=false", *self.made)
+            self.kubectl("delete", *words)
             self.made.clear()
             self.wait(lambda: not self.get("pods"))
 
 
 @contextmanager
-def namespace_in(kubeconfig: Path, name: str, images: tuple[str, str]) -> Iterator[Workshop]:
-    made = Workshop(kubeconfig, name, images)
-    made.post("/api/v1/namespaces", {"metadata": {"name": name}})
+def namespace_in(
+    kubeconfig: Path, name: str, images: tuple[str, str], cache: Path
+) -> Iterator[Workshop]:
+    """A new namespace; in the end it is gone."""
+    made = Workshop(kubeconfig, name, images, cache)
     try:
+        made.post("/api/v1/namespaces", contract_run.namespace(name))
+        # Pods are refused until the namespace has its default account.
+        made.wait(lambda: "default" in {one["metadata"]["name"] for one in made.get("sa")})
         yield made
     finally:
-        made.kubectl("delete", "namespace", name)
+        made.kubectl("delete", "namespace", name, "--ignore-not-found")
 
 
 def workload(kind: str, name: str, image: str, behaves: str) -> Json:

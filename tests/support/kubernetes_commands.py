@@ -24,11 +24,20 @@ class Commands:
         folder: A new folder to run in.
         kubeconfig: Whose cluster it is about.
         namespace: Given with every command; None leaves it to the kubeconfig.
+        home: The user's folder, in which a kubeconfig's plugins find what they need; None is one
+            with nothing in it.
     """
 
-    def __init__(self, folder: Path, kubeconfig: Path, namespace: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfig: Path,
+        namespace: str | None = None,
+        home: Path | None = None,
+    ) -> None:
         self.project = Project(folder)
         self.kubeconfig, self.namespace = kubeconfig, namespace
+        self.home = home or self.project.folder
 
     def start(self, *words: str, kubeconfig: Path | None = None) -> Run:
         """Start a command and go on."""
@@ -36,7 +45,7 @@ class Commands:
         return self._start("k8s", *words, *within, kubeconfig=kubeconfig)
 
     def _start(self, *words: str, kubeconfig: Path | None = None) -> Run:
-        env = {"HOME": str(self.project.folder), "KUBECONFIG": str(kubeconfig or self.kubeconfig)}
+        env = {"HOME": str(self.home), "KUBECONFIG": str(kubeconfig or self.kubeconfig)}
         return start(self.project, *words, env=env, imports=IMPORTS)
 
     def bare(self, *words: str) -> subprocess.CompletedProcess[str]:

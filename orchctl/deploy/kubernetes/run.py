@@ -130,7 +130,6 @@ class Run:
         Their pods start only beside the service's: at zero one would wait, on the claim, for ever.
         """
         for name in self.now.suspended:
-            self.lease.check()
             body = {"spec": {"suspend": hold}}
             try:
                 self.cluster.patch(CRON_JOB, name, body, how=MERGE)

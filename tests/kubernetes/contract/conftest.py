@@ -1,6 +1,7 @@
 """The cluster the contract is held against: the fake, or the one in ORCHCTL_TEST_KUBECONFIG.
 
-Each test has a namespace of its own, which is deleted afterwards with all that is in it.
+Each test has a namespace of its own, which is deleted afterwards with all that is in it; what is
+left of a run that was broken off is deleted at its end.
 """
 
 from __future__ import annotations
@@ -12,14 +13,26 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from kubernetes import client, config
+from kubernetes import config
 from kubernetes.client.exceptions import ApiException
 
 from tests.kubernetes.contract.ground import Ground
 from tests.kubernetes.fake.cluster import Cluster
 from tests.kubernetes.fake.kubelet.scripts import Script
+from tests.support import contract_run
+from tests.support.kubernetes_commands import Commands
 
 REAL = os.environ.get("ORCHCTL_TEST_KUBECONFIG", "")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if REAL and not hasattr(config, "workerinput"):
+        contract_run.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if REAL and not hasattr(config, "workerinput"):
+        contract_run.sweep(Path(REAL))
 
 
 @pytest.fixture
@@ -35,10 +48,19 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
             os.environ.get("ORCHCTL_TEST_IMAGE_2", "localhost/busybox:2"),
             api,
         )
-        made.core.create_namespace({"metadata": {"name": namespace}})
-        made.wait(lambda: _has_account(made))
-        yield made
-        _clean(made)
+        try:
+            made.core.create_namespace(contract_run.namespace(namespace))
+            made.wait(lambda: _has_account(made))
+            yield made
+        finally:
+            _clean(made)
+
+
+@pytest.fixture
+def k8s(ground: Ground, tmp_path: Path) -> Commands:
+    """`orchctl k8s` in that namespace."""
+    home = Path.home() if REAL else None
+    return Commands(tmp_path / "project", ground.kubeconfig, ground.namespace, home)
 
 
 def _fake_kubeconfig(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Path:
@@ -58,10 +80,10 @@ def _has_account(ground: Ground) -> bool:
 
 
 def _clean(ground: Ground) -> None:
-    """Deletes the namespace, waits until its pods are gone, and deletes the volumes."""
-    ground.core.delete_namespace(ground.namespace)
+    """Delete the namespace, and wait until its pods are gone."""
+    try:
+        ground.core.delete_namespace(ground.namespace)
+    except ApiException as error:
+        if error.status != 404:  # it was never made
+            raise
     ground.wait(lambda: not ground.pods(), timeout=120)
-    core = client.CoreV1Api(ground.api)
-    selector = f"orchctl-contract={ground.namespace}"
-    for volume in core.list_persistent_volume(label_selector=selector).items:
-        core.delete_persistent_volume(volume.metadata.name)

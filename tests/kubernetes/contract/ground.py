@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
+from kubernetes.stream import stream
+
+from tests.support.contract_run import labels
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -91,15 +94,60 @@ class Ground:
         def look() -> Any:
             found = self.apps.read_namespaced_deployment(name, self.namespace)
             wanted, status = found.spec.replicas, found.status
+            conditions = {each.type: each.reason for each in status.conditions or []}
             done = (
                 status.observed_generation == found.metadata.generation
+                and (status.replicas or 0) == wanted
                 and (status.updated_replicas or 0) == wanted
                 and (status.available_replicas or 0) == wanted
+                and conditions.get("Progressing") == "NewReplicaSetAvailable"
+                # The status is behind: it may still count a pod that is gone.
+                and sum(map(_is_ready, self.pods(f"app={name}"))) == wanted
                 and len(self.pods(f"app={name}")) == wanted
             )
             return found if done else None
 
         return self.wait(look)
+
+    def stateful(self, name: str, container: Json | None = None, **spec: Any) -> Any:
+        """A StatefulSet that is created and whose pod is ready."""
+        body = self.workload("StatefulSet", name, container or self.container(), **spec)
+        self.apps.create_namespaced_stateful_set(self.namespace, body)
+        return self.ready(name)
+
+    def ready(self, name: str) -> Any:
+        """The StatefulSet, once its pods are ready and of the newest revision."""
+
+        def look() -> Any:
+            found = self.apps.read_namespaced_stateful_set(name, self.namespace)
+            status = found.status
+            done = (
+                status.observed_generation == found.metadata.generation
+                and (status.replicas or 0) == found.spec.replicas
+                and (status.ready_replicas or 0) == found.spec.replicas
+                and (status.updated_replicas or 0) == found.spec.replicas
+                and sum(map(_is_ready, self.pods(f"app={name}"))) == found.spec.replicas
+            )
+            return found if done else None
+
+        return self.wait(look)
+
+    def run(self, pod: str, *words: str) -> tuple[str, int]:
+        """What a command in a pod's container says, and its exit code."""
+        socket = stream(
+            self.core.connect_get_namespaced_pod_exec,
+            pod,
+            self.namespace,
+            command=list(words),
+            stdout=True,
+            stderr=True,
+            _preload_content=False,
+        )
+        socket.run_forever(timeout=30)
+        said, code = str(socket.read_stdout()), socket.returncode
+        # The library's close() leaves the socket open once the server has said goodbye.
+        socket.sock.shutdown()
+        return said, int(code)
 
     def run_job(self, name: str, command: str, claim: str = "", **spec: Any) -> Any:
         """A Job that has ended, whichever way."""
@@ -120,43 +168,61 @@ class Ground:
 
     def claim(self, name: str) -> str:
         """A claim on one gigabyte that pods of one node may write to; returns its name."""
-        storage = client.StorageV1Api(self.api).list_storage_class().items
+        body = {"metadata": {"name": name}, "spec": self.claim_spec(name)}
+        self.core.create_namespaced_persistent_volume_claim(self.namespace, body)
+        return name
+
+    def claim_spec(self, name: str) -> Json:
+        """What such a claim asks for; where the cluster makes no volumes itself, one is made."""
         spec: Json = {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "1Gi"}},
         }
-        if not any((each.metadata.annotations or {}).get(DEFAULT_CLASS) for each in storage):
-            spec |= self._volume(name)
-        body = {"metadata": {"name": name}, "spec": spec}
-        self.core.create_namespaced_persistent_volume_claim(self.namespace, body)
-        return name
+        classes = client.StorageV1Api(self.api).list_storage_class().items
+        notes = [each.metadata.annotations or {} for each in classes]
+        if not any(each.get(DEFAULT_CLASS) == "true" for each in notes):
+            spec["storageClassName"] = self._volume(name)
+        return spec
 
-    def _volume(self, name: str) -> Json:
-        """A directory of one node, for clusters that provide no volumes themselves."""
-        node = self.core.list_node().items[0].metadata.labels["kubernetes.io/hostname"]
+    def _volume(self, name: str) -> str:
+        """A directory of one node, for clusters that provide no volumes; its class's name."""
         full = f"{self.namespace}-{name}"
-        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [self._node()]}
         body = {
-            "metadata": {"name": full, "labels": {"orchctl-contract": self.namespace}},
+            "metadata": {"name": full, "labels": labels()},
             "spec": {
                 "capacity": {"storage": "1Gi"},
                 "hostPath": {"path": f"/tmp/{full}", "type": "DirectoryOrCreate"},
                 "accessModes": ["ReadWriteOnce"],
-                "persistentVolumeReclaimPolicy": "Delete",
+                "persistentVolumeReclaimPolicy": "Retain",
                 "storageClassName": full,
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
             },
         }
         self.core.create_persistent_volume(body)
-        return {"storageClassName": full, "volumeName": full}
+        return full
 
-    def wait(self, look: Callable[[], T | None], timeout: float = 90) -> T:
+    def _node(self) -> str:
+        """A node that takes any pod: the control plane's often takes none."""
+        for node in self.core.list_node().items:
+            conditions = {each.type: each.status for each in node.status.conditions or []}
+            closed = any(each.effect != "PreferNoSchedule" for each in node.spec.taints or [])
+            if conditions.get("Ready") == "True" and not closed and not node.spec.unschedulable:
+                return str(node.metadata.labels["kubernetes.io/hostname"])
+        raise AssertionError("no node takes pods")
+
+    def wait(self, look: Callable[[], T | None], timeout: float = 120) -> T:
         """What `look` returns once it is true; asserts that this happens in time."""
         deadline = time.monotonic() + timeout
         while not (found := look()):
             assert time.monotonic() < deadline, f"not within {timeout} s: {look}"
             time.sleep(0.1)
         return found
+
+
+def _is_ready(pod: Any) -> bool:
+    conditions = {each.type: each.status for each in pod.status.conditions or []}
+    return conditions.get("Ready") == "True" and pod.metadata.deletion_timestamp is None
 
 
 def refusal(call: Callable[[], Any]) -> ApiException:

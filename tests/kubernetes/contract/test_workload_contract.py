@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubernetes import client
+from kubernetes.client.exceptions import ApiException
 
 from tests.kubernetes.contract.ground import Ground, refusal
 
@@ -21,28 +22,6 @@ def image_patch(image: str) -> dict[str, Any]:
 
 def uids(ground: Ground, selector: str) -> set[str]:
     return {each.metadata.uid for each in ground.pods(selector)}
-
-
-def ready(ground: Ground, name: str) -> Any:
-    """The StatefulSet, once its only pod is ready and of the newest revision."""
-
-    def look() -> Any:
-        found = ground.apps.read_namespaced_stateful_set(name, ground.namespace)
-        status = found.status
-        done = (
-            status.observed_generation == found.metadata.generation
-            and (status.ready_replicas or 0) == found.spec.replicas
-            and (status.updated_replicas or 0) == found.spec.replicas
-        )
-        return found if done else None
-
-    return ground.wait(look)
-
-
-def stateful(ground: Ground, name: str, **spec: Any) -> Any:
-    body = ground.workload("StatefulSet", name, ground.container(), **spec)
-    ground.apps.create_namespaced_stateful_set(ground.namespace, body)
-    return ready(ground, name)
 
 
 def test_the_restart_annotation_replaces_every_pod(ground: Ground) -> None:
@@ -89,8 +68,7 @@ def test_a_patch_names_its_container_and_leaves_the_rest(ground: Ground) -> None
 
 
 def test_scale_with_a_stale_version_is_refused(ground: Ground) -> None:
-    stateful(ground, "db")
-    scale = ground.apps.read_namespaced_stateful_set_scale("db", ground.namespace)
+    ground.stateful("db")
     stale = {
         "metadata": {"name": "db", "namespace": ground.namespace, "resourceVersion": "1"},
         "spec": {"replicas": 0},
@@ -100,18 +78,35 @@ def test_scale_with_a_stale_version_is_refused(ground: Ground) -> None:
     )
     assert (error.status, error.reason) == (409, "Conflict")
     assert "the object has been modified" in error.body
-    scale.spec.replicas = 0
-    ground.apps.replace_namespaced_stateful_set_scale("db", ground.namespace, scale)
+    ground.wait(lambda: _scaled_to_zero(ground))
     ground.wait(lambda: not ground.pods("app=db"))
-    empty = ground.apps.read_namespaced_stateful_set("db", ground.namespace)
-    assert empty.status.ready_replicas is None
+    # The status is told later than the pod's end.
+    ground.wait(lambda: _status(ground).replicas in (None, 0))
+    assert _status(ground).ready_replicas is None
     back = {"spec": {"replicas": 1}}
     ground.apps.patch_namespaced_stateful_set_scale("db", ground.namespace, back)
-    ready(ground, "db")
+    ground.ready("db")
+
+
+def _scaled_to_zero(ground: Ground) -> bool:
+    """With the version just read; False when the status was written in between."""
+    scale = ground.apps.read_namespaced_stateful_set_scale("db", ground.namespace)
+    scale.spec.replicas = 0
+    try:
+        ground.apps.replace_namespaced_stateful_set_scale("db", ground.namespace, scale)
+    except ApiException as error:
+        if error.status != 409:
+            raise
+        return False
+    return True
+
+
+def _status(ground: Ground) -> Any:
+    return ground.apps.read_namespaced_stateful_set("db", ground.namespace).status
 
 
 def test_a_pod_is_deleted_only_with_its_own_uid(ground: Ground) -> None:
-    stateful(ground, "db")
+    ground.stateful("db")
     (pod,) = ground.pods("app=db")
     wrong = client.V1DeleteOptions(
         preconditions=client.V1Preconditions(uid="00000000-0000-0000-0000-000000000000")
@@ -122,7 +117,7 @@ def test_a_pod_is_deleted_only_with_its_own_uid(ground: Ground) -> None:
     right = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=pod.metadata.uid))
     ground.core.delete_namespaced_pod("db-0", ground.namespace, body=right)
     ground.wait(lambda: uids(ground, "app=db") - {pod.metadata.uid})
-    ready(ground, "db")
+    ground.ready("db")
 
 
 def test_a_paused_deployment_notices_and_does_nothing(ground: Ground) -> None:
@@ -143,7 +138,7 @@ def test_a_paused_deployment_notices_and_does_nothing(ground: Ground) -> None:
 
 
 def test_on_delete_rolls_nothing_until_a_pod_is_deleted(ground: Ground) -> None:
-    stateful(ground, "db", updateStrategy={"type": "OnDelete"})
+    ground.stateful("db", updateStrategy={"type": "OnDelete"})
     (old,) = ground.pods("app=db")
     ground.apps.patch_namespaced_stateful_set("db", ground.namespace, image_patch(ground.image_2))
 
@@ -154,14 +149,14 @@ def test_on_delete_rolls_nothing_until_a_pod_is_deleted(ground: Ground) -> None:
     assert ground.wait(noticed).status.updated_replicas is None
     assert uids(ground, "app=db") == {old.metadata.uid}
     ground.core.delete_namespaced_pod("db-0", ground.namespace)
-    ready(ground, "db")
+    ground.ready("db")
     (new,) = ground.pods("app=db")
     assert new.spec.containers[0].image == ground.image_2
 
 
 def test_a_stuck_update_stays_stuck_when_its_template_is_put_right(ground: Ground) -> None:
     """D16: the broken pod has to be deleted; the revert alone does not help."""
-    stateful(ground, "db")
+    ground.stateful("db")
     broken = image_patch("registry.invalid/nothing:1")
     ground.apps.patch_namespaced_stateful_set("db", ground.namespace, broken)
 
@@ -184,11 +179,11 @@ def test_a_stuck_update_stays_stuck_when_its_template_is_put_right(ground: Groun
     ground.wait(noticed)
     assert uids(ground, "app=db") == {stuck}
     ground.core.delete_namespaced_pod("db-0", ground.namespace)
-    ready(ground, "db")
+    ground.ready("db")
 
 
 def test_what_may_not_be_changed_is_refused(ground: Ground) -> None:
-    stateful(ground, "db", replicas=0)
+    ground.stateful("db", replicas=0)
     patch = {"spec": {"serviceName": "other"}}
     error = refusal(
         lambda: ground.apps.patch_namespaced_stateful_set("db", ground.namespace, patch)

@@ -24,16 +24,24 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     name = f"orchctl-test-{uuid.uuid4().hex[:8]}"
     real = os.environ.get("ORCHCTL_TEST_KUBECONFIG")
     if real:
-        images = (os.environ["ORCHCTL_TEST_IMAGE"], os.environ["ORCHCTL_TEST_IMAGE_2"])
-        with namespace_in(Path(real), name, images) as made:
+        given = ("ORCHCTL_TEST_IMAGE", "ORCHCTL_TEST_IMAGE_2")
+        assert all(os.environ.get(each) for each in given), f"set {' and '.join(given)}"
+        images = (os.environ[given[0]], os.environ[given[1]])
+        with namespace_in(Path(real), name, images, folder) as made:
             yield made
         return
-    with faked(folder) as kubeconfig, namespace_in(kubeconfig, name, FAKE_IMAGES) as made:
+    with (
+        faked(folder) as kubeconfig,
+        namespace_in(kubeconfig, name, FAKE_IMAGES, folder) as made,
+    ):
         yield made
 
 
 @pytest.fixture
 def k8s(workshop: Workshop, tmp_path: Path) -> Iterator[Commands]:
     """`orchctl k8s` in that namespace; what a test made there is deleted after it."""
-    yield Commands(tmp_path / "project", workshop.kubeconfig, workshop.namespace)
-    workshop.clear()
+    try:
+        home = Path.home() if os.environ.get("ORCHCTL_TEST_KUBECONFIG") else None
+        yield Commands(tmp_path / "project", workshop.kubeconfig, workshop.namespace, home)
+    finally:
+        workshop.clear()
