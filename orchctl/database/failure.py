@@ -150,6 +150,16 @@ def inaccessible(path: Path, doing: str, *, writing: bool = False) -> Refused:
     return _without_rights(path, doing) or _sidecar(path, doing, writing)
 
 
+def odd_sidecar(path: Path, odd: Path, doing: str) -> Refused:
+    """`cannot-open`: a named pipe, a directory … where SQLite has its journal or WAL."""
+    return Refused(
+        f"Cannot {doing} {path}: {odd.name} beside it is no regular file",
+        code="cannot-open",
+        state="Nothing was changed",
+        hint=f"ls -l {odd}; remove it, if nobody misses it",
+    )
+
+
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchctl.database.failure import inaccessible
 from orchctl.database.header import Header
-from orchctl.database.open import READ_TIMEOUT, ask, reading_beside
+from orchctl.database.open import READ_TIMEOUT, ask, reading_beside, require_regular
 from orchctl.errors import Refused
 
 VERSION_TABLE = "alembic_version"
@@ -76,6 +76,7 @@ def inspect(
         Refused: `no-directory`, `not-a-database`, `database-damaged`, `cannot-open`.
         LockHeld: `database-locked`.
     """
+    require_regular(path)
     if not os.path.lexists(path):
         if not path.parent.is_dir():
             raise inaccessible(path, "open")

@@ -71,7 +71,8 @@ def holder(database: Path) -> Holder | None:
     """Who holds the lock of a database; None when nobody does. Takes nothing, waits for nothing."""
     path = lock_file(database)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without waiting, should somebody have put a named pipe there.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:

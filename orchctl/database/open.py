@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -11,7 +12,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from orchctl.database.failure import explain, inaccessible, not_a_database, primary_code
+from orchctl.database.failure import (
+    explain,
+    inaccessible,
+    not_a_database,
+    odd_sidecar,
+    primary_code,
+)
 from orchctl.database.header import Header, read_header
 from orchctl.database.holders import Holder, holders
 from orchctl.database.space import require
@@ -23,8 +30,10 @@ __all__ = [
     "connect",
     "explain",
     "holders",
+    "odd_file",
     "reading",
     "reading_beside",
+    "require_regular",
     "sidecars",
     "uri",
     "writing",
@@ -147,6 +156,7 @@ def connect(path: Path, query: str, *, timeout: float) -> sqlite3.Connection:
         query: SQLite's URI parameters, e.g. `mode=ro`.
         timeout: Seconds that SQLite waits for a lock.
     """
+    require_regular(path)
     # An env.py may run the migrations, and with them our hooks, in a thread of its own.
     return sqlite3.connect(
         uri(path, query),
@@ -155,6 +165,44 @@ def connect(path: Path, query: str, *, timeout: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def odd_file(path: Path) -> Path | None:
+    """What is no regular file where SQLite opens one: it would wait for ever for a named pipe.
+
+    Args:
+        path: The database; need not exist.
+
+    Returns:
+        The database, its `-journal`, `-wal` or `-shm`; None when all of them are files, or absent.
+    """
+    real = Path(os.path.realpath(path))
+    return next((one for one in (real, *sidecars(real).values()) if _is_odd(one)), None)
+
+
+def require_regular(path: Path, doing: str = "open") -> None:
+    """See that nothing that SQLite opens is anything but a file; only looks, opens nothing.
+
+    Args:
+        path: The database; need not exist.
+        doing: What is about to be done, for the error.
+
+    Raises:
+        Refused: `cannot-open`.
+    """
+    odd = odd_file(path)
+    if odd is None:
+        return
+    if odd == Path(os.path.realpath(path)):
+        raise inaccessible(odd, doing)
+    raise odd_sidecar(path, odd, doing)
+
+
+def _is_odd(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        return error.errno == errno.ELOOP
 
 
 def uri(path: Path, query: str) -> str:
@@ -200,6 +248,7 @@ class _Opened:
 
 
 def _opened(real: Path, timeout: float) -> _Opened:
+    require_regular(real)
     header = _checked_header(real)
     beside = sidecars(real)
     if header is None or not header.wal:
@@ -215,8 +264,6 @@ def _opened(real: Path, timeout: float) -> _Opened:
 def _checked_header(real: Path) -> Header | None:
     """The header, None for an empty file; refuses what isn't a SQLite file."""
     try:
-        if not stat.S_ISREG(real.stat().st_mode):
-            raise inaccessible(real, "open")
         header = read_header(real)
         size = real.stat().st_size
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchctl.database.header import read_header
-from orchctl.database.open import sidecars
+from orchctl.database.open import odd_file
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -75,10 +75,7 @@ class Subject:
     @property
     def odd(self) -> Path | None:
         """What is no regular file where one should be: SQLite would wait for a pipe for ever."""
-        for path in (self.real, *sidecars(self.real).values()):
-            if os.path.lexists(path) and not path.is_file():
-                return path
-        return None
+        return odd_file(self.file)
 
     @property
     def wal(self) -> bool:

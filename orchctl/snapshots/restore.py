@@ -13,7 +13,7 @@ from typing import Literal
 
 from orchctl.database.failure import disk_full, explain, primary_code
 from orchctl.database.inspect import inspect
-from orchctl.database.open import reading, sidecars
+from orchctl.database.open import reading, require_regular, sidecars
 from orchctl.database.space import require
 from orchctl.errors import OrchctlError, Refused, RestoreFailed
 from orchctl.snapshots.confirm import confirm
@@ -150,6 +150,7 @@ class _TooDamagedError(Exception):
 
 
 def _way(real: Path, timeout: float) -> Way:
+    require_regular(real, "restore")
     if not os.path.lexists(real):
         if not real.parent.is_dir():
             with reading(real):  # raises `no-directory`

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from orchctl.database.open import require_regular
+
 
 class AbsentFiles:
     """A context in which SQLAlchemy's connections create no SQLite file.
@@ -53,6 +55,8 @@ class AbsentFiles:
         """SQLAlchemy's hook: a connection to use instead, or None to go on as ever."""
         name = arguments[0] if arguments and dialect.name == "sqlite" else ""
         file = file_behind(str(name), uri=bool(keywords.get("uri")))
+        if file is not None:
+            require_regular(file)
         if file is None or os.path.lexists(file) or os.path.realpath(file) in self._but:
             return None
         connection = dialect.connect(":memory:", **keywords)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchctl.config import masked_url
 from orchctl.database.location import is_sqlite
-from orchctl.database.open import READ_TIMEOUT, connect, sidecars
+from orchctl.database.open import READ_TIMEOUT, connect, require_regular, sidecars
 from orchctl.errors import ConfigurationError, NegativeAnswer, OrchctlError, Refused
 from orchctl.upgrade.environment import Target, foreign_code, target_of
 from orchctl.upgrade.failure import same_file, wrong_database
@@ -245,6 +245,8 @@ def _leaving_no_file(settings: Settings) -> Iterator[None]:
     file: Path | None = None
     if settings.url is not None and is_sqlite(settings.url):
         file = find_database(settings).file
+    if file is not None:
+        require_regular(file)  # before env.py opens it, and waits
     missing = file is not None and not file.exists()
     try:
         yield
