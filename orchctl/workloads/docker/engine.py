@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from orchctl.config import masked_url
 from orchctl.errors import ConfigurationError, WorkloadFailed
+from orchctl.workloads.docker.ssh import SshTunnel
 
 if TYPE_CHECKING:
     from orchctl.workloads.docker.address import EngineAddress
@@ -37,12 +38,27 @@ class Engine:
 
     def __init__(self, address: EngineAddress) -> None:
         self.address = address
-        with translated(address):
-            self.api = _client(address)
+        self._tunnel = SshTunnel(address.host) if address.host.startswith("ssh://") else None
+        try:
+            with translated(address):
+                self.api = _client(address, self._tunnel.url if self._tunnel else address.host)
+        except BaseException as error:
+            self._end_tunnel(error)
+            raise
 
     def close(self) -> None:
         """Let its connections go."""
         self.api.close()
+        self._end_tunnel()
+
+    def _end_tunnel(self, error: BaseException | None = None) -> None:
+        if self._tunnel is None:
+            return
+        said = self._tunnel.complaint()
+        if isinstance(error, WorkloadFailed) and said:
+            error.message = f"{error.message.partition(': ')[0]}: {masked_url(said)[:200]}"
+            error.hint = "Does this work: ssh HOST docker info?"
+        self._tunnel.close()
 
     def ask(self, question: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
         """Call a method of `api`, its errors turned into orchctl's."""
@@ -198,9 +214,18 @@ def away(address: EngineAddress, error: BaseException | None = None) -> Workload
     return WorkloadFailed(
         f"{where} does not answer" + (f": {why}" if why else ""),
         code="engine-away",
-        hint="Is it running? docker info asks the same engine; systemctl start docker starts it",
+        hint=_what_next(address, why),
         details={"silent": silent},
     )
+
+
+def _what_next(address: EngineAddress, why: str) -> str:
+    files = "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem"
+    if address.tls and ("certificate" in why.lower() or "ssl" in why.lower()):
+        return f"{files}; a context has its own"
+    if address.host.startswith("tcp://") and not address.tls and why.startswith("400 "):
+        return f"It speaks TLS alone, perhaps: DOCKER_TLS_VERIFY=1, and {files}"
+    return "Is it running? docker info asks the same engine; systemctl start docker starts it"
 
 
 def has_closed(error: WorkloadFailed) -> bool:
@@ -247,21 +272,14 @@ def _refusal(error: Any) -> WorkloadFailed:
     return WorkloadFailed(f"The Docker engine refused: {told}", code="engine-refused")
 
 
-def _client(address: EngineAddress) -> Any:
+def _client(address: EngineAddress, url: str) -> Any:
     from docker.api.client import APIClient
     from docker.errors import DockerException, TLSParameterError
     from docker.tls import TLSConfig
     from docker.utils import parse_host
 
-    if address.host.startswith("ssh://"):
-        raise ConfigurationError(
-            f"orchctl does not reach an engine over {address.host}",
-            code="docker-host",
-            hint="ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST, then "
-            "DOCKER_HOST=unix:///tmp/engine.sock; or run orchctl on that machine",
-        )
     try:
-        parse_host(address.host, tls=address.tls)
+        parse_host(url, tls=address.tls)
     except (ValueError, DockerException) as error:
         raise ConfigurationError(
             f"{masked_url(address.host)} ({address.origin}) is no address of an engine",
@@ -276,4 +294,13 @@ def _client(address: EngineAddress) -> Any:
             tls = TLSConfig(client_cert=own, ca_cert=authority, verify=address.verify)
         except TLSParameterError as error:
             raise ConfigurationError(str(error).split(".")[0], code="docker-tls") from error
-    return APIClient(base_url=address.host, version="auto", timeout=_ANSWER, tls=tls)
+
+    class Client(APIClient):
+        def merge_environment_settings(
+            self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            # Else REQUESTS_CA_BUNDLE, meant for the web, would be held against this certificate.
+            known = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, known, cert)
+
+    return Client(base_url=url, version="auto", timeout=_ANSWER, tls=tls)
