@@ -28,6 +28,7 @@ from orchctl.cli.workload import (
     chosen_seconds,
     chosen_target,
     docker_engine,
+    settle_upgrade,
 )
 from orchctl.errors import Refused, UsageError
 
@@ -149,6 +150,7 @@ def deploy(
     with docker_engine() as engine:
         if dry_run:
             return _show_only(invocation, engine, asked)
+        _settle_upgrade(invocation, engine, asked.target)
         if resume or abort:
             return _bring_to_an_end(invocation, engine, asked, forward=resume)
         return _deploy(invocation, engine, asked)
@@ -159,6 +161,20 @@ def _require_one(*, resume: bool, abort: bool, dry_run: bool, words: Sequence[st
         raise UsageError("--resume, --abort and --dry-run exclude each other")
     if len(words) > 1:
         raise UsageError(f"One target, not {len(words)}: {' '.join(words)}", code="bad-target")
+
+
+def _settle_upgrade(invocation: Invocation, engine: Engine, target: Target) -> None:
+    """Before anything else: what a `docker upgrade` has stopped that was killed runs again."""
+    from orchctl.errors import WorkloadFailed
+    from orchctl.workloads.docker.find import find
+
+    try:
+        found = find(engine, target)
+    except WorkloadFailed as error:
+        if error.code != "no-such-container":  # a deploy that was killed may have set it aside
+            raise
+        return
+    settle_upgrade(engine, found, invocation.output)
 
 
 def _show_only(invocation: Invocation, engine: Engine, asked: _Asked) -> None:

@@ -23,6 +23,7 @@ from orchctl.cli.workload import (
     chosen_seconds,
     chosen_target,
     docker_engine,
+    settle_upgrade,
 )
 from orchctl.errors import UsageError
 
@@ -161,6 +162,8 @@ def _found(
         if error.code != "no-such-container" or left is None:
             raise
         return _brought_to_an_end(engine, target, [left], waiting, output)
+    if settle_upgrade(engine, found, output):
+        found = find(engine, target)
     begun = [left for facts in found if (left := unfinished(engine, facts.name))]
     return _brought_to_an_end(engine, target, begun, waiting, output) if begun else found
 

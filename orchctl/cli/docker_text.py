@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchctl.output import seconds_text
+from orchctl.workloads.docker.worker import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from orchctl.workloads.docker.database import HeldDatabase
     from orchctl.workloads.docker.restart import Restarted
     from orchctl.workloads.docker.status import ContainerStatus
+    from orchctl.workloads.docker.stoppage import Stoppage
     from orchctl.workloads.facts import ContainerFacts, Mount
 
 _SHOWN_PROBES = 3
@@ -81,6 +83,19 @@ def status_object(one: ContainerStatus) -> dict[str, Any]:
         "database": one.database and _database_object(one.database),
         "other_writers": list(one.writers),
         "set_aside": one.unfinished.old.name if one.unfinished else None,
+        "upgrade": one.stoppage and _stoppage_object(one.stoppage),
+    }
+
+
+def _stoppage_object(stoppage: Stoppage) -> dict[str, Any]:
+    return {
+        "container": stoppage.name,
+        "service": stoppage.service,
+        "state": stoppage.state,
+        "stopped": [one.name for one in stoppage.stopped],
+        "host": stoppage.by.host,
+        "pid": stoppage.by.pid,
+        "alive": is_alive(stoppage.by),
     }
 
 
@@ -117,6 +132,15 @@ def show_statuses(output: Output, statuses: Sequence[ContainerStatus]) -> None:
                 f"An earlier replacement of {name} was not brought to an end; "
                 f"orchctl docker restart {name} does"
             )
+        if one.stoppage:
+            output.warning(_stoppage_text(one.stoppage))
+
+
+def _stoppage_text(stoppage: Stoppage) -> str:
+    if is_alive(stoppage.by):
+        return f"{stoppage.told}; it is at work (docker logs -f {stoppage.name})"
+    again = f"orchctl docker upgrade {stoppage.service}"
+    return f"{stoppage.told}; it was not brought to an end: {again} does"
 
 
 def _fields(one: ContainerStatus) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchctl.cli.invocation import Json, begin
-from orchctl.cli.workload import chosen_seconds, chosen_target, docker_engine
+from orchctl.cli.workload import chosen_seconds, chosen_target, docker_engine, settle_upgrade
 
 
 def upgrade(
@@ -38,12 +38,19 @@ def upgrade(
         str | None,
         typer.Option(help="Time to end before it is killed (the container's own, else 10s)."),
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over", help="An upgrade that another machine began is no more: end it here."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Upgrade inside: orchctl runs in a one-off container of the image, on the same mounts.
 
     For a database in a volume that can't be reached from here, or revisions that only the image
-    has. The service is stopped meanwhile; the exit code is that of the orchctl inside.
+    has. The service is stopped meanwhile; the exit code is that of the orchctl inside. One that was
+    killed is brought to an end first.
     """
     invocation = begin(context, as_json)
     output, workload = invocation.output, invocation.settings.workload
@@ -57,9 +64,12 @@ def upgrade(
     from orchctl.workloads.docker.find import find_one
 
     with docker_engine() as engine:
+        service = find_one(engine, chosen)
+        if settle_upgrade(engine, [service], output, take_over=take_over):
+            service = find_one(engine, chosen)
         done = upgrade_stopped(
             engine,
-            find_one(engine, chosen),
+            service,
             words,
             output.note,
             image=image,

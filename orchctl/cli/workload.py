@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchctl.config.workload import WorkloadSettings
+    from orchctl.output import Output
     from orchctl.workloads.docker.engine import Engine
     from orchctl.workloads.docker.listening import Check
+    from orchctl.workloads.facts import ContainerFacts
     from orchctl.workloads.target import Target
 
 HealthUrl = Annotated[
@@ -86,6 +88,36 @@ def chosen_check(
 def chosen_seconds(given: str | None, option: str, else_: float | None) -> float | None:
     """The seconds of an option, or what holds without it."""
     return else_ if given is None else seconds_of(given, option)
+
+
+def settle_upgrade(
+    engine: Engine,
+    containers: Sequence[ContainerFacts],
+    output: Output,
+    *,
+    take_over: bool = False,
+) -> bool:
+    """Bring to an end a `docker upgrade` that was killed and has stopped one of the containers.
+
+    Args:
+        engine: The engine.
+        containers: That matter.
+        output: Is told what was done.
+        take_over: Also where it can't be seen whether it was killed.
+
+    Returns:
+        Whether there was one; the containers are to be looked at anew then.
+
+    Raises:
+        LockHeld: `upgrade-running`.
+    """
+    from orchctl.workloads.docker.stoppage import settle
+
+    names = [one.name for one in containers]
+    done = settle(engine, names, output.note, take_over=take_over)
+    if done is not None:
+        output.warning(f"An earlier upgrade was killed. {done}")
+    return done is not None
 
 
 @contextlib.contextmanager

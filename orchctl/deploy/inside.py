@@ -26,6 +26,7 @@ from orchctl.workloads.docker.one_off import run_once
 if TYPE_CHECKING:
     from orchctl.deploy.means import Means
     from orchctl.deploy.record import Deployment
+    from orchctl.workloads.docker.attached import Ran
     from orchctl.workloads.docker.engine import Engine
     from orchctl.workloads.facts import ContainerFacts
 
@@ -89,9 +90,34 @@ def run_inside(
         The JSON object that it printed; what is none, as `text`.
 
     Raises:
-        OrchctlError: `inside-failed`, of the class that has the exit code of the one inside, with
-            what that said.
+        OrchctlError: As `inside_answer` says.
         WorkloadFailed, LockHeld: As `run_once` does.
+    """
+    return inside_answer(
+        lambda heard: run_once(engine, service, image, words, heard), image, words, tell
+    )
+
+
+def inside_answer(
+    run: Callable[[Callable[[str], None]], Ran],
+    image: str,
+    words: Sequence[str],
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """The answer of an orchctl that is run inside.
+
+    Args:
+        run: Runs it, given whom to call with every line that it prints on stderr.
+        image: What its container is made of.
+        words: The command.
+        tell: Called with these lines, but for the error object of `--json`.
+
+    Returns:
+        The JSON object that it printed; what is none, as `text`.
+
+    Raises:
+        OrchctlError: `inside-failed`, of the class that has the exit code of the one inside, with
+            what that said. As `run` does.
     """
     lines: list[str] = []
 
@@ -100,7 +126,7 @@ def run_inside(
         if not line.startswith("{"):  # the error object, which is told as ours
             tell(line)
 
-    ran = run_once(engine, service, image, words, heard)
+    ran = run(heard)
     if ran.exit_code == 0:
         return _object(ran.stdout) or {"text": ran.stdout.strip()}
     said = _object("\n".join(lines)).get("error") or {}

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from orchctl.deploy.inside import run_inside
-from orchctl.errors import OperationFailed, OrchctlError, Refused
+from orchctl.deploy.inside import inside_answer
+from orchctl.errors import LockHeld, OperationFailed, OrchctlError, Refused, WorkloadFailed
 from orchctl.snapshots.durable import write_durably
 from orchctl.workloads.docker.database import database_inside
-from orchctl.workloads.docker.restart import stop
+from orchctl.workloads.docker.find import ONE_OFF_LABEL, look
+from orchctl.workloads.docker.one_off import create_one_off, run_one_off
+from orchctl.workloads.docker.restart import require_lasting
+from orchctl.workloads.docker.stoppage import (
+    Stoppage,
+    across_restart,
+    forget,
+    labels_of,
+    require_over,
+    start_users,
+    stop_users,
+    stoppage_from,
+    stoppages,
+)
 from orchctl.workloads.docker.writers import writers_of
 
 if TYPE_CHECKING:
@@ -53,6 +65,8 @@ def upgrade_stopped(
 ) -> UpgradedInside:
     """Upgrade in a one-off container of an image, with all that uses the database stopped.
 
+    Killed at any moment, `stoppage.settle` brings it to an end.
+
     Args:
         engine: The engine.
         service: The service's container.
@@ -65,15 +79,76 @@ def upgrade_stopped(
 
     Raises:
         Refused: `database-on-layer`, `removed-at-end`.
-        OrchctlError: As `run_inside` says; what was stopped runs again.
+        LockHeld: `one-off-running`.
+        OrchctlError: As `inside_answer` says; what was stopped runs again. `engine-away`: where
+            that could not be done, the record stays.
     """
     reference = image or service.image_id
     engine.image(reference)
     users = _users(engine, service)
-    with _stopped(engine, users, tell, grace) as started:
-        told = run_inside(engine, service, reference, ["orchctl", "upgrade", *words], tell)
-        copied = _copied(engine, service, told, copy_to) if copy_to else None
+    command = ["orchctl", "upgrade", *words]
+    one_off = create_one_off(engine, service, reference, command, labels_of(users))
+    stoppage = stoppage_from(look(engine, one_off))
+    _require_alone(engine, stoppage)
+    try:
+        across_restart(lambda: stop_users(engine, stoppage, grace, tell), tell)
+        told = inside_answer(
+            lambda heard: run_one_off(engine, one_off, reference, command, heard),
+            reference,
+            command,
+            tell,
+        )
+    except BaseException as error:
+        _end_after(error, engine, stoppage, tell)
+        raise
+    _end(engine, stoppage, tell, "The upgrade is done")
+    copied = _copied(engine, service, told, copy_to) if copy_to else None
+    started = tuple(one.name for one in users)
     return UpgradedInside(service.name, image or service.image, told, started, copied)
+
+
+def _end(engine: Engine, stoppage: Stoppage, tell: Callable[[str], None], so_far: str) -> None:
+    """Start what was stopped, and forget the record."""
+
+    def end() -> None:
+        start_users(engine, stoppage, tell)
+        forget(engine, stoppage)
+
+    try:
+        across_restart(end, tell)
+    except WorkloadFailed as error:
+        error.state = f"{so_far}; {stoppage.names} may be stopped still, which is on record"
+        error.hint = (
+            f"{error.hint or ''}. Then orchctl docker upgrade {stoppage.service} brings it to an "
+            "end"
+        ).lstrip(". ")
+        raise
+
+
+def _end_after(
+    error: BaseException, engine: Engine, stoppage: Stoppage, tell: Callable[[str], None]
+) -> None:
+    """The same after a failure, whose error says how things are then."""
+    state = getattr(error, "state", None) or ""
+    if isinstance(error, WorkloadFailed) and error.code == "engine-away":
+        state = "An upgrade that is cut off is undone when the database is next opened"
+        if error.details.get("silent"):
+            state = f"The upgrade may go on, in {stoppage.name}"
+            error.state = f"{state}; {stoppage.names} may be stopped, which is on record"
+            error.hint = f"{error.hint}. Then orchctl docker upgrade {stoppage.service} again"
+            return
+    _end(engine, stoppage, tell, state or "The upgrade was ended")
+    if isinstance(error, OrchctlError):
+        error.state = f"{state}; {stoppage.afterwards}".lstrip("; ")
+
+
+def _require_alone(engine: Engine, stoppage: Stoppage) -> None:
+    """See that nobody began the same at the same moment; else give way, nothing being stopped."""
+    ours = [stoppage.service, *(one.name for one in stoppage.stopped)]
+    for one in stoppages(engine):
+        if one.one_off != stoppage.one_off and any(map(one.concerns, ours)):
+            forget(engine, stoppage)
+            require_over(one, local=engine.address.local)
 
 
 def _users(engine: Engine, service: ContainerFacts) -> list[ContainerFacts]:
@@ -95,32 +170,21 @@ def _users(engine: Engine, service: ContainerFacts) -> list[ContainerFacts]:
         one.id: one for source in sources for one in writers_of(engine, source, but=[service.id])
     }
     users = [service, *sorted(others.values(), key=lambda one: one.name)]
-    return [one for one in users if one.running or one.state == "restarting"]
+    running = [one for one in users if one.running or one.state == "restarting"]
+    for one in running:
+        _require_service(one)
+        require_lasting(one)
+    return running
 
 
-@contextmanager
-def _stopped(
-    engine: Engine,
-    users: Sequence[ContainerFacts],
-    tell: Callable[[str], None],
-    grace: float | None,
-) -> Iterator[tuple[str, ...]]:
-    """Containers that are stopped in the block, and run again after it, whatever happens there."""
-    down: list[ContainerFacts] = []
-    try:
-        for one in users:
-            tell(f"Stopping {one.name}")
-            down.append(one)
-            stop(engine, one, grace=grace)
-        yield tuple(one.name for one in users)
-    except OrchctlError as error:
-        names = ", ".join(one.name for one in down)
-        error.state = f"{error.state or ''}; {names} runs again as before".lstrip("; ")
-        raise
-    finally:
-        for one in down:
-            tell(f"Starting {one.name}")
-            engine.start(one.id)
+def _require_service(one: ContainerFacts) -> None:
+    if ONE_OFF_LABEL in one.labels:
+        raise LockHeld(
+            f"{one.name} is at work on the same files",
+            code="one-off-running",
+            state="Nothing was changed",
+            hint=f"docker logs -f {one.name} shows what it does",
+        )
 
 
 def _copied(

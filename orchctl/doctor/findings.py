@@ -164,6 +164,12 @@ KINDS = (
     # the container (`--target`)
     Kind("anonymous-volume", "warning", "A recreated container gets another, empty volume"),
     Kind("not-running", "note", "The container does not run"),
+    Kind(
+        "upgrade-unfinished",
+        "error",
+        "An `orchctl docker upgrade` was killed: what it stopped is stopped still; a note where it "
+        "is at work",
+    ),
     Kind("crash-loop", "error", "The container ends and is started again and again"),
     Kind("oom-killed", "warning", "The kernel ended the container for want of memory"),
     Kind("unhealthy", "error", "The container's own health check fails"),

@@ -95,6 +95,26 @@ def judge_state(facts: ContainerFacts) -> Iterator[Finding]:
         )
 
 
+def check_upgrade(patient: Patient) -> Iterator[Finding]:
+    """Whether it is stopped for an upgrade, and whoever did that is no more."""
+    from orchctl.workloads.docker.stoppage import stoppage_of
+    from orchctl.workloads.docker.worker import is_alive
+
+    left = stoppage_of(patient.engine, [patient.facts.name])
+    if left is None:
+        return
+    alive = is_alive(left.by)
+    yield found(
+        "upgrade-unfinished",
+        left.told,
+        evidence=(f"{left.name} is {left.state}", f"stopped for it: {left.names}"),
+        command=f"docker logs -f {left.name}"
+        if alive
+        else f"orchctl docker upgrade {left.service}",
+        level="note" if alive else "error",
+    )
+
+
 def check_mounts(patient: Patient) -> Iterator[Finding]:
     """D01 and D02: whether the database outlives the container, and its sidecars with it.
 
@@ -243,6 +263,7 @@ def _weak(name: str, variables: Mapping[str, str]) -> Iterator[Finding]:
 
 CHECKS: Mapping[str, Callable[[Patient], Iterable[Finding]]] = {
     "state": check_state,
+    "upgrade": check_upgrade,
     "mounts": check_mounts,
     "inside": check_inside,
     "user": check_user,

@@ -20,6 +20,11 @@ PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"
 # A container that `recreate` has renamed to make room for the next one.
 SET_ASIDE = ".set-aside-by-orchctl"
+# One that runs a command for a container: what its name ends with, and the label that names that.
+ONE_OFF = ".one-off-by-orchctl"
+ONE_OFF_LABEL = "orchctl.one-off"
+# Where it is the record of what is stopped for it: see `stoppage`.
+STOPPED_LABEL = f"{ONE_OFF_LABEL}.stopped"
 
 
 def look(engine: Engine, container: str) -> ContainerFacts:
@@ -30,8 +35,8 @@ def look(engine: Engine, container: str) -> ContainerFacts:
 def find(engine: Engine, target: Target) -> tuple[ContainerFacts, ...]:
     """The containers that a target means, running or not, in the order of their names.
 
-    One-off containers of Compose (`compose run`) and those set aside are left out of what is
-    found by labels.
+    One-off containers, Compose's (`compose run`) and ours, and those set aside are left out of
+    what is found by labels.
 
     Raises:
         UsageError: `wrong-target`: it is none of Docker's.
@@ -85,7 +90,8 @@ def all_containers(engine: Engine, *, ended: bool = True) -> tuple[ContainerFact
 
 
 def _beside(listed: Mapping[str, Any]) -> bool:
-    one_off = str((listed.get("Labels") or {}).get(_ONE_OFF)).lower() == "true"
+    labels = listed.get("Labels") or {}
+    one_off = ONE_OFF_LABEL in labels or str(labels.get(_ONE_OFF)).lower() == "true"
     return one_off or any(name.endswith(SET_ASIDE) for name in listed.get("Names") or ())
 
 

@@ -7,29 +7,74 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchctl.config import masked_url
 from orchctl.errors import LockHeld, WorkloadFailed
+from orchctl.workloads.docker.attached import Attached, Ran
 from orchctl.workloads.docker.configuration import recipe_of
-from orchctl.workloads.docker.find import look
+from orchctl.workloads.docker.find import ONE_OFF, ONE_OFF_LABEL, STOPPED_LABEL, look
 
 if TYPE_CHECKING:
     from orchctl.workloads.docker.engine import Engine
     from orchctl.workloads.facts import ContainerFacts
 
-ONE_OFF = ".one-off-by-orchctl"
 # Seconds that a command has to unwind; an upgrade that is killed is undone by SQLite.
 _GRACE = 10.0
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A command that ended: its exit code, and what it printed on stdout."""
+def create_one_off(
+    engine: Engine,
+    service: ContainerFacts,
+    image: str,
+    words: Sequence[str],
+    labels: Mapping[str, str] | None = None,
+) -> str:
+    """Create a container for one command, in place of what an earlier run left; its id.
 
-    exit_code: int
-    stdout: str
+    Args:
+        engine: The engine.
+        service: Whose mounts, variables, user and limits it gets; may run meanwhile.
+        image: What it is made of.
+        words: The command.
+        labels: Its labels, besides the service's own.
+
+    Raises:
+        LockHeld: `one-off-running`: an earlier one for the same service is at it still.
+        WorkloadFailed: As Engine does.
+    """
+    name = service.name + ONE_OFF
+    _clear(engine, name)
+    content = engine.inspect(service.id)
+    body = _body(content, _image(engine, service.image_id), image, words)
+    body["Labels"] |= labels or {}
+    return engine.create(body, name)
+
+
+def run_one_off(
+    engine: Engine, container: str, image: str, words: Sequence[str], tell: Callable[[str], None]
+) -> Ran:
+    """Start what was created, and wait for its end.
+
+    Args:
+        engine: The engine.
+        container: Its id.
+        image: What it is made of, for the error.
+        words: Its command, for the error.
+        tell: Called with every line that it prints on stderr.
+
+    Raises:
+        WorkloadFailed: `command-not-in-image`; as `Attached` and Engine do.
+    """
+    try:
+        attached = Attached(engine, container, tell)
+        _start(engine, container, image, words)
+        return attached.until_end()
+    except BaseException as error:
+        # Ctrl-C: it shall unwind like one here, not be killed in the middle.
+        if not _stands_still(error):
+            with contextlib.suppress(WorkloadFailed):
+                engine.stop(container, _GRACE)
+        raise
 
 
 def run_once(
@@ -39,41 +84,38 @@ def run_once(
     words: Sequence[str],
     tell: Callable[[str], None],
 ) -> Ran:
-    """Run a command in a container of its own, and wait for its end.
+    """Run a command in a container of its own, wait for its end, and remove it.
 
     Args:
         engine: The engine.
-        service: Whose mounts, variables, user and limits it gets; may run meanwhile.
+        service: As for `create_one_off`.
         image: What it is made of.
         words: The command.
         tell: Called with every line that it prints on stderr.
 
     Raises:
-        LockHeld: `one-off-running`: an earlier one for the same service is at it still.
-        WorkloadFailed: `command-not-in-image`; as Engine does.
+        LockHeld, WorkloadFailed: As `create_one_off` and `run_one_off` do.
     """
-    name = service.name + ONE_OFF
-    _clear(engine, name)
-    content = engine.inspect(service.id)
-    body = _body(content, _image(engine, service.image_id), image, words)
-    container = engine.create(body, name)
+    container = create_one_off(engine, service, image, words)
     try:
-        stream = engine.ask(
-            engine.api.attach, container, stdout=True, stderr=True, stream=True, demux=True
-        )
-        _start(engine, container, image, words)
-        out = _heard(stream, tell)
-        # The stream may have been cut; what the engine says of its end counts.
-        code = int(engine.ask(engine.api.wait, container, timeout=None)["StatusCode"])
-        return Ran(code, out)
-    except BaseException:
-        # Ctrl-C: it shall unwind like one here, not be killed in the middle.
-        with contextlib.suppress(WorkloadFailed):
-            engine.stop(container, _GRACE)
+        ran = run_one_off(engine, container, image, words, tell)
+    except BaseException as error:
+        if not _stands_still(error):
+            _remove(engine, container)
         raise
-    finally:
-        with contextlib.suppress(WorkloadFailed):
-            engine.remove(container, force=True)
+    _remove(engine, container)
+    return ran
+
+
+def _stands_still(error: BaseException) -> bool:
+    """Whether the engine stands still: whatever it is asked would be waited for again."""
+    silent = isinstance(error, WorkloadFailed) and error.details.get("silent")
+    return bool(silent)
+
+
+def _remove(engine: Engine, container: str) -> None:
+    with contextlib.suppress(WorkloadFailed):
+        engine.remove(container, force=True)
 
 
 def _body(
@@ -98,7 +140,7 @@ def _body(
         "Entrypoint": [words[0]],
         "Cmd": list(words[1:]),
         "Healthcheck": {"Test": ["NONE"]},
-        "Labels": {**labels, "orchctl.one-off": content["Name"].lstrip("/")},
+        "Labels": {**labels, ONE_OFF_LABEL: content["Name"].lstrip("/")},
         "Tty": False,
         "OpenStdin": False,
     }
@@ -117,34 +159,17 @@ def _start(engine: Engine, container: str, image: str, words: Sequence[str]) -> 
         ) from error
 
 
-def _heard(stream: Any, tell: Callable[[str], None]) -> str:
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
-
-    out, rest = bytearray(), b""
-    with contextlib.suppress(RequestException, HTTPError, OSError):
-        for stdout, stderr in stream:
-            out += stdout or b""
-            *lines, rest = (rest + (stderr or b"")).split(b"\n")
-            for line in lines:
-                if line.strip():
-                    tell(masked_url(line.decode(errors="replace").rstrip()))
-    if rest.strip():
-        tell(masked_url(rest.decode(errors="replace").rstrip()))
-    return out.decode(errors="replace")
-
-
 def _clear(engine: Engine, name: str) -> None:
-    """Remove what a run left that was killed; one that is at work is waited for by nobody."""
+    """Remove what a run left that was killed; not one at work, nor what others may need."""
     try:
         left = look(engine, name)
     except WorkloadFailed as error:
         if error.code == "no-such-container":
             return
         raise
-    if left.running:
+    if left.running or STOPPED_LABEL in left.labels:
         raise LockHeld(
-            f"{name} is at work still: an earlier orchctl started it and was killed",
+            f"{name} is there already: of an orchctl that is at work, or was killed",
             code="one-off-running",
             state="Nothing was changed",
             hint=f"docker logs -f {name} shows what it does; docker stop --time 60 {name} ends it",

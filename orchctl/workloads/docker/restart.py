@@ -136,13 +136,7 @@ def stop(engine: Engine, facts: ContainerFacts, *, grace: float | None = None) -
         Refused: `removed-at-end`: it would be removed, being started with --rm.
         WorkloadFailed: As Engine does; `still-running`.
     """
-    if facts.removed_at_end:
-        raise Refused(
-            f"{facts.name} was started with --rm: stopping it removes it and its own volumes",
-            code="removed-at-end",
-            state="Nothing was changed",
-            hint="Start it without --rm",
-        )
+    require_lasting(facts)
     with state_told(engine, facts):
         engine.stop(facts.id, grace_of(facts, grace))
     after = look(engine, facts.id)
@@ -153,6 +147,21 @@ def stop(engine: Engine, facts: ContainerFacts, *, grace: float | None = None) -
             hint="Stop what supervises it (systemd, a cron job, an autohealer) first",
         )
     return after
+
+
+def require_lasting(facts: ContainerFacts) -> None:
+    """See that a container is there still when it is stopped.
+
+    Raises:
+        Refused: `removed-at-end`: it would be removed, being started with --rm.
+    """
+    if facts.removed_at_end:
+        raise Refused(
+            f"{facts.name} was started with --rm: stopping it removes it and its own volumes",
+            code="removed-at-end",
+            state="Nothing was changed",
+            hint="Start it without --rm",
+        )
 
 
 def start(engine: Engine, facts: ContainerFacts, waiting: Waiting) -> Restarted:

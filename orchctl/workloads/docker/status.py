@@ -10,6 +10,7 @@ from orchctl.errors import WorkloadFailed
 from orchctl.workloads.docker.database import HeldDatabase, find_database
 from orchctl.workloads.docker.find import find
 from orchctl.workloads.docker.set_aside import Unfinished, unfinished
+from orchctl.workloads.docker.stoppage import Stoppage, stoppages
 from orchctl.workloads.docker.writers import writers_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ContainerStatus:
         database: The database its variables name; None when they name none.
         writers: Names of others that run and may write to that database.
         unfinished: A replacement of it that was killed half-way.
+        stoppage: The upgrade that it is stopped for, at work or killed.
     """
 
     facts: ContainerFacts
@@ -37,6 +39,7 @@ class ContainerStatus:
     database: HeldDatabase | None
     writers: tuple[str, ...]
     unfinished: Unfinished | None
+    stoppage: Stoppage | None
 
     @property
     def good(self) -> bool:
@@ -46,10 +49,14 @@ class ContainerStatus:
 
 def read_statuses(engine: Engine, target: Target) -> tuple[ContainerStatus, ...]:
     """The status of every container of a target; raises as `find` does."""
-    return tuple(_status(engine, facts) for facts in find(engine, target))
+    found = find(engine, target)
+    stopped = stoppages(engine)
+    return tuple(_status(engine, facts, stopped) for facts in found)
 
 
-def _status(engine: Engine, facts: ContainerFacts) -> ContainerStatus:
+def _status(
+    engine: Engine, facts: ContainerFacts, stopped: tuple[Stoppage, ...]
+) -> ContainerStatus:
     database = find_database(engine, facts)
     writers: tuple[str, ...] = ()
     if database is not None and database.mount is not None:
@@ -63,6 +70,7 @@ def _status(engine: Engine, facts: ContainerFacts) -> ContainerStatus:
         database,
         writers,
         unfinished(engine, facts.name),
+        next((one for one in stopped if one.concerns(facts.name)), None),
     )
 
 

@@ -30,7 +30,7 @@ _SILENCE = 5.0
 # Nothing heard for this long: is the engine still there? One that is stopped (SIGSTOP) closes
 # nothing, so listening alone would go on for ever.
 _HEARTBEAT = 5.0
-_RETURN = 20.0  # seconds that an engine has to come back
+RETURN = 20.0  # seconds that an engine has to come back
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def after_return(engine: Engine, container: str, timeout: float) -> ContainerFac
     Raises:
         WorkloadFailed: `engine-away`: it did not come back.
     """
-    until = time.monotonic() + min(_RETURN, timeout)
+    until = time.monotonic() + min(RETURN, timeout)
     while True:
         try:
             return look(engine, container)
