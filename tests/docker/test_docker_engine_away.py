@@ -39,18 +39,6 @@ def error_of(process: Run) -> dict[str, object]:
     return error
 
 
-def test_d12_an_engine_that_stands_still_is_not_waited_for(
-    boxes: Boxes, proxy: EngineProxy
-) -> None:
-    name, process = waiting(boxes, proxy, "1h")
-    proxy.freeze()
-    error = error_of(process)
-    assert error["code"] == "engine-away"
-    assert "no answer within" in str(error["message"])
-    assert "not known" in str(error["state"])
-    assert inspect(name)["State"]["Running"] is True
-
-
 def test_d12_an_engine_that_ends_for_good_is_told(boxes: Boxes, proxy: EngineProxy) -> None:
     _, process = waiting(boxes, proxy, "2s")
     proxy.cut()

@@ -1,4 +1,4 @@
-"""A door to the machine's engine that can be held shut: the engine itself is others' too."""
+"""A door to the machine's engine that can be shut: the engine itself is others' too."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ class EngineProxy:
 
     def __init__(self, path: Path) -> None:
         self.path, self.host = path, f"unix://{path}"
-        self._moving = threading.Event()
-        self._moving.set()
         self._over = False
         self._sockets: list[socket.socket] = []
         self.open()
@@ -34,10 +32,6 @@ class EngineProxy:
         self._door.listen(20)
         threading.Thread(target=self._let_in, args=(self._door,), daemon=True).start()
 
-    def freeze(self) -> None:
-        """Neither pass anything on nor close anything, as an engine that got SIGSTOP."""
-        self._moving.clear()
-
     def cut(self) -> None:
         """Close every connection and let nobody in, as an engine that ends."""
         self.path.unlink()
@@ -49,7 +43,6 @@ class EngineProxy:
 
     def close(self) -> None:
         """End it."""
-        self._moving.set()
         if self.path.exists():
             self.cut()
 
@@ -66,7 +59,6 @@ class EngineProxy:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                self._moving.wait()
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
