@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.docker_engine import docker
+from tests.support.processes import wait_until
 
 _BEGIN = 'ip link set lo up; exec containerd "$@"'
 # Kubernetes' side of containerd takes longest to start, and nobody uses it.
@@ -39,6 +40,8 @@ class PrivateEngine:
         self._containerd = self._started(
             "unshare", "--net", "sh", "-c", _BEGIN, "sh", *self._places()
         )
+        # Only then it has left the network that others use, and `inside` leads to its own.
+        wait_until((self.folder / "containerd").exists, "containerd listens")
         self.begin()
 
     def begin(self) -> None:
@@ -95,7 +98,11 @@ class PrivateEngine:
             self._process.wait(60)
         self._containerd.terminate()
         self._containerd.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in reversed(mounts):  # dockerd's own data folder is one
+            if place.startswith(f"{self.folder}/"):
+                subprocess.run(["umount", place], check=True)
+        shutil.rmtree(self.folder)
 
     def _places(self) -> list[str]:
         configuration = self.folder / "containerd.toml"
