@@ -195,6 +195,12 @@ def test_d13_what_is_only_good_to_know_is_done_without(web: Cluster, k8s: Comman
     assert error["code"] == "rollout-failed"
 
 
+def test_d13_events_that_may_be_listed_but_not_watched(web: Cluster, k8s: Commands) -> None:
+    web.deny("watch", "events")
+    done = k8s("restart", "deploy/web")
+    assert done.returncode == 0, done.stderr
+
+
 def test_credentials_that_are_not_accepted(cluster: Cluster, k8s: Commands) -> None:
     config = cluster.kubeconfig(k8s.kubeconfig.with_name("stranger"), token="unknown")
     done = k8s("status", "deploy/web", "--json", kubeconfig=config)
