@@ -26,9 +26,15 @@ def python_base(engine: None) -> str:
 
 
 @pytest.fixture(scope="session")
-def service_image(python_base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def service_context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the repository's own image is built; with what it is made of once it is."""
+    return tmp_path_factory.mktemp("context")
+
+
+@pytest.fixture(scope="session")
+def service_image(python_base: str, service_context: Path) -> str:
     """The tag of the repository's own image, built on the small one."""
-    return build_image(python_base, tmp_path_factory.mktemp("context"))
+    return build_image(python_base, service_context)
 
 
 @pytest.fixture(scope="session")
