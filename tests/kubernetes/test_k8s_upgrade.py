@@ -206,3 +206,24 @@ def test_a_downgrade_that_was_done_does_nothing_more(service: Service, k8s: Comm
     done = k8s.result("downgrade", service.target, "001", "--yes")
     assert done["upgrade"]["revisions"] == []
     assert service.heads == ["001"]
+
+
+def test_the_pod_is_asked_for_the_revision_that_it_sees(service: Service, k8s: Commands) -> None:
+    service.project.add("002", ADD)
+    service.answers_exec()
+    done = k8s("upgrade", service.target)
+    assert done.returncode == 0, done.stderr
+    assert "Revision 002 is what its pod sees" in done.stderr
+    assert service.heads == ["002"]
+
+
+def test_a_pod_that_sees_another_database_is_not_what_was_asked_for(
+    service: Service, k8s: Commands
+) -> None:
+    service.project.add("002", ADD)
+    told = {"orchctl current --json": (0, '{"revisions": ["001"]}')}
+    service.cluster.script(Script(labels={"app": "web"}, stop_after=0.3, exec_results=told))
+    error = k8s.failure("upgrade", service.target, code=7)
+    assert error["details"]["code"] == "other-revision"
+    assert service.heads == ["001"]
+    service.require_over(V1)

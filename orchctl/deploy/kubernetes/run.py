@@ -21,8 +21,11 @@ from orchctl.deploy.kubernetes.record import (
 )
 from orchctl.errors import OrchctlError, RestoreFailed, TimedOut, UpgradeFailed, WorkloadFailed
 from orchctl.workloads.kubernetes.client import MERGE
+from orchctl.workloads.kubernetes.find import Found, pods_of
 from orchctl.workloads.kubernetes.image import images_patch
+from orchctl.workloads.kubernetes.inside import revision_inside
 from orchctl.workloads.kubernetes.kinds import CRON_JOB, JOB, Kind, Object
+from orchctl.workloads.kubernetes.pods import read_pod
 from orchctl.workloads.kubernetes.scale import (
     scale,
     users_of,
@@ -102,7 +105,7 @@ class Run:
         Raises:
             UpgradeFailed: `job-failed`: the database is as before.
             RestoreFailed: The Job says that a person is needed.
-            WorkloadFailed, TimedOut: Something did not get ready.
+            WorkloadFailed, TimedOut: Something did not get ready; `other-revision`.
         """
         if self.now.step == STOPPING:
             self.hold_snapshots()
@@ -118,7 +121,10 @@ class Run:
             self.give(self.now.new_images)
             self.advance(STARTING)
         rolled = self.start()
-        return rolled, self.healthy() if rolled else None
+        if rolled is None:
+            return None, None
+        self.confirm()
+        return rolled, self.healthy()
 
     def advance(self, step: str, **facts: Any) -> None:
         """The next step, durably."""
@@ -288,6 +294,32 @@ class Run:
         self.terms.on_step(f"{self.target} is ready")
         return rolled
 
+    def confirm(self) -> None:
+        """Ask the pod for the revision that it sees; one without orchctl in it can't tell.
+
+        Raises:
+            WorkloadFailed: `other-revision`.
+        """
+        wanted = revision_after(self.now.answer)
+        if wanted is None:
+            return
+        pods = [read_pod(one) for one in pods_of(self.cluster, self._found())]
+        told = revision_inside(self.cluster, pods, self.now.container)
+        if told is None:
+            return
+        if told != wanted:
+            raise WorkloadFailed(
+                f"{self.target} is ready, but sees a database at {told or 'base'}, "
+                f"not the one that is at {wanted or 'base'} now",
+                code="other-revision",
+                hint="The service's DATABASE_URL and mounts must be those of its container "
+                f"{self.now.container!r}, and nothing in it may upgrade further",
+            )
+        self.terms.on_step(f"Revision {told or 'base'} is what its pod sees")
+
+    def _found(self) -> Found:
+        return Found(self.kind, self.recorded.mine())
+
     def healthy(self) -> HealthResult | None:
         """Until the health check is good.
 
@@ -321,6 +353,16 @@ def changed_by(answer: dict[str, Any]) -> bool:
 
 def _changed(one: dict[str, Any]) -> bool:
     return bool(one.get("revisions") or one.get("put_aside"))
+
+
+def revision_after(answer: dict[str, Any] | None) -> str | None:
+    """The revision that an upgrade's answer says the database is at, "" at base.
+
+    Returns:
+        None where it says nothing of it, or of several databases.
+    """
+    told = (answer or {}).get("databases", [answer or {}])
+    return str(told[0]["to"] or "") if len(told) == 1 and "to" in told[0] else None
 
 
 def upgrade_text(answer: dict[str, Any]) -> str:

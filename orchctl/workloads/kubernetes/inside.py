@@ -153,14 +153,23 @@ def execute(
     return None if ended.code is None else (ended.code, said.decode("utf-8", "replace"))
 
 
-def revision_inside(cluster: Cluster, pods: Collection[PodFacts]) -> str | None:
+def revision_inside(
+    cluster: Cluster, pods: Collection[PodFacts], only: str | None = None
+) -> str | None:
     """The revision of the database that a ready pod uses, as the orchctl in it says.
+
+    Args:
+        cluster: The cluster.
+        pods: The pods that may be asked.
+        only: The container to ask; None asks each but those that run first.
 
     Returns:
         The revision, "" at base; None when no pod can tell.
     """
     for pod in (one for one in pods if one.ready and not one.terminating):
         for container in (one for one in pod.containers if not one.first):
+            if only not in (None, container.name):
+                continue
             said = execute(cluster, pod.name, container.name, ("orchctl", "current", "--json"))
             if said is None:
                 continue
