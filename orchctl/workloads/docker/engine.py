@@ -295,7 +295,7 @@ def _client(address: EngineAddress, url: str) -> Any:
         except TLSParameterError as error:
             raise ConfigurationError(str(error).split(".")[0], code="docker-tls") from error
 
-    class Client(APIClient):
+    class Client(APIClient):  # type: ignore[misc]
         def merge_environment_settings(
             self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
         ) -> Any:
