@@ -54,7 +54,8 @@ def pretended(cluster: Cluster, tmp_path: Path) -> Service:
     path.with_suffix(".json").write_text("{}")
     facts = {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     snapshot = {"id": "1", "size": path.stat().st_size, "status": "complete", **facts}
-    answer = {"database": "/data/app.db", "from": "001", "to": "002", "revisions": ["002"]}
+    # Exec is real, and tells of a database at base.
+    answer = {"database": "/data/app.db", "from": "001", "to": None, "revisions": ["001"]}
     service.pretend({"ok": True, "snapshot": snapshot, **answer})
     service.answers_exec()
     return service
@@ -236,6 +237,6 @@ def test_a_deploy_without_its_copy_is_done_but_not_well(
     done = k8s(*words)
     assert done.returncode == 1
     assert "on the claim alone" in done.stderr
-    assert "001 -> 002" in done.stdout
+    assert "001 -> base" in done.stdout
     assert list((tmp_path / "copies").iterdir()) == []
     service.require_over(V2)

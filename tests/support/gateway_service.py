@@ -104,6 +104,7 @@ class Gateway:
 
 
 def events(text: str) -> list[Any]:
-    """The data of a stream's events, `[DONE]` as the text it is."""
-    found = [line.removeprefix("data: ") for line in text.split("\n\n") if line]
+    """The data of a stream's events, `[DONE]` as the text it is; comments are none."""
+    lines = [line for line in text.splitlines() if line and not line.startswith(":")]
+    found = [line.removeprefix("data: ") for line in lines]
     return [each if each == "[DONE]" else json.loads(each) for each in found]

@@ -47,7 +47,7 @@ class Lease:
         self._object: Object = {}
         self._ended = threading.Event()
         self._lost = ""
-        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread = threading.Thread(target=self._renew, name=self.name, daemon=True)
 
     def take(self, deadline: float) -> None:
         """Take the Lease, or wait for it.

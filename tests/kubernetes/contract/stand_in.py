@@ -24,16 +24,18 @@ _ANSWER = {
 _ERROR = {"error": {"code": "upgrade-failed", "message": "no such column: x", "exit_code": 6}}
 # What it does is said by the file `behaves` beside it: well, slow, fails, breaks.
 _ORCHCTL = f"""#!/bin/sh
+if test "$1" = current; then echo '{{"revisions": ["'"$(cat "$DATA/at")"'"]}}'; exit; fi
 mkdir "$DATA/writing" || echo "$1" >> "$DATA/overlaps"
 echo "$*" >> "$DATA/asked"
-code=0
+code=0 at=002
 case "$1/$(cat "$TOOLS/behaves")" in
-  rollback/*) rm -f "$DATA/broken"; echo '{json.dumps({"ok": True, "to": "001"})}' ;;
-  */fails) echo '{json.dumps(_ERROR)}'; code=6 ;;
+  rollback/*) at=001; rm -f "$DATA/broken"; echo '{json.dumps({"ok": True, "to": "001"})}' ;;
+  */fails) echo '{json.dumps(_ERROR)}'; code=6 at=001 ;;
   */breaks) touch "$DATA/broken"; echo '{json.dumps(_ANSWER)}' ;;
   */slow) sleep 2; echo '{json.dumps(_ANSWER)}' ;;
   *) sleep 0.3; echo '{json.dumps(_ANSWER)}' ;;
 esac
+echo "$at" > "$DATA/at"
 rmdir "$DATA/writing"
 exit $code
 """
