@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.containers import QUICK_CHECK, STAYS
+from tests.support.preloaded import Run, orchctl, start
 from tests.support.private_engine import PrivateEngine, private_engine
-from tests.support.processes import finished, start, wait_until
+from tests.support.processes import wait_until
 from tests.support.projects import Project
 
 INSIDE = """#!/bin/sh
@@ -91,8 +92,7 @@ class Amidst:
             (self.folder / path).touch()
 
     def orchctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        env = {"DOCKER_HOST": self.engine.host}
-        return finished(start(self.project, *words, env=env))
+        return orchctl(self.project, *words, env={"DOCKER_HOST": self.engine.host})
 
     def state(self, name: str) -> dict[str, object]:
         found: list[dict[str, dict[str, object]]] = json.loads(self.engine.docker("inspect", name))
@@ -147,8 +147,8 @@ def lasting(busybox: str, tmp_path: Path) -> Iterator[Amidst]:
         yield from amidst(engine, busybox, tmp_path)
 
 
-def error_of(process: subprocess.Popen[str]) -> dict[str, str]:
-    done = finished(process)
+def error_of(process: Run) -> dict[str, str]:
+    done = process.finished()
     assert done.returncode == 9, done.stdout + done.stderr
     error: dict[str, str] = json.loads(done.stderr[done.stderr.index("{") :])["error"]
     return error
@@ -161,7 +161,7 @@ def test_stopped(mortal: Amidst) -> None:
     restart, upgrade, deploy = (
         error_of(mortal.restart),
         error_of(mortal.upgrade),
-        finished(mortal.deploy),
+        mortal.deploy.finished(),
     )
     for error in (restart, upgrade):
         assert error["code"] == "engine-away"
@@ -187,12 +187,9 @@ def killed_and_begun(one: Amidst) -> None:
     """The engine is away until the deploy says so."""
     one.engine.kill()
     (one.folder / "hook-goes-on").touch()
-    assert one.deploy.stderr
-    told = ""
-    while "waiting for it to come back" not in told:
-        line = one.deploy.stderr.readline()
-        assert line, told
-        told += line
+    told = "waiting for it to come back"
+    wait_until(lambda: told in one.deploy.stderr() or not one.deploy.alive(), told)
+    assert told in one.deploy.stderr(), one.deploy.stderr()
     one.engine.begin()
 
 
@@ -205,7 +202,7 @@ def test_started_anew(mortal: Amidst) -> None:
     assert "inner runs again as before" in error["state"]
     mortal.let_go()
     for process in (mortal.restart, mortal.deploy):
-        done = finished(process)
+        done = process.finished()
         assert done.returncode == 0, done.stderr
     mortal.is_well()
 
@@ -213,13 +210,13 @@ def test_started_anew(mortal: Amidst) -> None:
 def test_started_anew_under_containers_that_go_on(lasting: Amidst) -> None:
     killed_and_begun(lasting)
     lasting.let_go()
-    done = finished(lasting.upgrade)
+    done = lasting.upgrade.finished()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["upgrade"]["to"] == "b2"
-    done = finished(lasting.deploy)
+    done = lasting.deploy.finished()
     assert done.returncode == 0, done.stderr
     # Engines (20.10 for one) don't take up the health checks of what went on without them: the
     # restart waits on then, until its time is over.
     lasting.restart.send_signal(signal.SIGINT)
-    assert finished(lasting.restart).returncode in {0, 130}
+    assert lasting.restart.finished().returncode in {0, 130}
     lasting.is_well()
