@@ -8,7 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import docker, gateway, large, page, snapshot, startup, upgrade, verify_chain
+from benchmarks import (
+    docker,
+    gateway,
+    kubernetes,
+    large,
+    page,
+    snapshot,
+    startup,
+    upgrade,
+    verify_chain,
+)
 from benchmarks.figures import Options, Report
 
 BENCHMARKS = {
@@ -18,6 +28,7 @@ BENCHMARKS = {
     "large": large.run,
     "verify": verify_chain.run,
     "docker": docker.run,
+    "kubernetes": kubernetes.run,
     "gateway": gateway.run,
 }
 
