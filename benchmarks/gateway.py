@@ -26,26 +26,37 @@ _GROWTH = 1.1
 _OURS = "orchestrator"
 
 
+@contextlib.contextmanager
+def _ours(folder: Path, upstream: int) -> Iterator[Service]:
+    with gateway(folder, upstream) as (service, _):
+        yield service
+
+
+# By name, ours first.
+_GATEWAYS = {_OURS: _ours, "LiteLLM": litellm}
+
+
 def run(options: Options) -> Report:
     """Measure all of it."""
     figures: list[Figure] = []
     notes: list[str] = []
+    # One after the other: what a gateway still does when it is no longer asked slows the next one.
     with provider(_SECONDS) as slow, provider(0) as fast:
-        with _services(options.folder / "slow", slow) as services:
-            for callers in (50, 500):
-                for stream in (False, True):
-                    figures += _added(services, slow, callers, stream, options)
-            notes += _paced_notes(services, slow, options)
+        for name, start in _GATEWAYS.items():
+            with start(options.folder / "slow" / name, slow) as service:
+                for callers in (50, 500):
+                    for stream in (False, True):
+                        figures += _added(name, service, slow, callers, stream, options)
+                notes.append(_paced_note(name, service, slow, options))
         with gateway(options.folder / "fast", fast) as (ours, database):
             figures.append(_kept(ours, database, options))
             figures.append(_flat(ours, options))
-        with _services(options.folder / "most", fast) as services:
-            notes += _most_notes(services, fast, options)
+        notes.append(_most_note(fast, options))
     return Report(
         "gateway",
         "The service under load",
         "Chats through the gateway against chats sent to the provider directly, in turn in one "
-        "run; load generator, gateway and provider share the processors. The provider is a "
+        "run, one gateway after the other; load generator, gateway and provider share the processors. The provider is a "
         f"process on loopback that answers after {_SECONDS:g} s (a stream: twenty parts, the first "
         f"after {_SECONDS * 0.4:g} s). So many callers at once, each asks again as soon as it is "
         "answered; times are to the last byte, in a stream also to the first. "
@@ -56,55 +67,46 @@ def run(options: Options) -> Report:
     )
 
 
-@contextlib.contextmanager
-def _services(folder: Path, upstream: int) -> Iterator[dict[str, Service]]:
-    """Both gateways in front of one provider, ours first."""
-    with (
-        gateway(folder / "ours", upstream) as (ours, _),
-        litellm(folder / "litellm", upstream) as theirs,
-    ):
-        yield {_OURS: ours, "LiteLLM": theirs}
-
-
 def _added(
-    services: dict[str, Service], upstream: int, callers: int, stream: bool, options: Options
+    name: str, service: Service, upstream: int, callers: int, stream: bool, options: Options
 ) -> Iterator[Figure]:
-    """Latency through each gateway against none, at so many callers."""
-    requests = 1000 if options.quick else 5000
+    """Latency through a gateway against none, at so many callers."""
+    requests = _requests(name, options)
     direct = _sound(closed(Asked(upstream, stream), callers, requests))
+    through = _sound(closed(Asked(service.port, stream, KEY), callers, requests))
+    bounds = (_P50, _P99) if callers == 50 and name == _OURS else None
     kind = "streams" if stream else "chats"
-    for name, service in services.items():
-        # At 500 at once LiteLLM would take a quarter of an hour for as many.
-        asked = requests if name == _OURS else requests // 5
-        through = _sound(closed(Asked(service.port, stream, KEY), callers, asked))
-        bounds = (_P50, _P99) if callers == 50 and name == _OURS else None
-        for first in (True, False) if stream else (False,):
-            part = ", first byte" if first else ""
-            yield Latency(
-                f"{callers} {kind} at once{part}: {name}",
-                through.percentile(50, first=first) * 1000,
-                through.percentile(99, first=first) * 1000,
-                direct.percentile(50, first=first) * 1000,
-                direct.percentile(99, first=first) * 1000,
-                bounds,
-            )
+    for first in (True, False) if stream else (False,):
+        part = ", first byte" if first else ""
+        yield Latency(
+            f"{callers} {kind} at once{part}: {name}",
+            through.percentile(50, first=first) * 1000,
+            through.percentile(99, first=first) * 1000,
+            direct.percentile(50, first=first) * 1000,
+            direct.percentile(99, first=first) * 1000,
+            bounds,
+        )
 
 
-def _paced_notes(services: dict[str, Service], upstream: int, options: Options) -> Iterator[str]:
+def _requests(name: str, options: Options) -> int:
+    # At 500 at once LiteLLM would take a quarter of an hour for as many.
+    return 1000 if options.quick or name != _OURS else 5000
+
+
+def _paced_note(name: str, service: Service, upstream: int, options: Options) -> str:
     """Latency at a steady rate, each request from when it was due."""
     rate, seconds = 100, 3 if options.quick else 20
     direct = _sound(paced(Asked(upstream, False), rate, seconds))
-    for name, service in services.items():
-        before = service.processor_seconds
-        through = _sound(paced(Asked(service.port, False, KEY), rate, seconds))
-        used = (service.processor_seconds - before) / (rate * seconds) * 1000
-        p50 = (through.percentile(50) - direct.percentile(50)) * 1000
-        p99 = (through.percentile(99) - direct.percentile(99)) * 1000
-        yield (
-            f"At a steady {rate} chats a second for {seconds} s, each timed from when it was due, "
-            f"{name} adds {p50:.1f} ms (p50) and {p99:.1f} ms (p99), and uses {used:.2f} ms of a "
-            f"processor for each; {service.megabytes:.0f} MB in memory."
-        )
+    before = service.processor_seconds
+    through = _sound(paced(Asked(service.port, False, KEY), rate, seconds))
+    used = (service.processor_seconds - before) / (rate * seconds) * 1000
+    p50 = (through.percentile(50) - direct.percentile(50)) * 1000
+    p99 = (through.percentile(99) - direct.percentile(99)) * 1000
+    return (
+        f"At a steady {rate} chats a second for {seconds} s, each timed from when it was due, "
+        f"{name} adds {p50:.1f} ms (p50) and {p99:.1f} ms (p99), and uses {used:.2f} ms of a "
+        f"processor for each; {service.megabytes:.0f} MB in memory."
+    )
 
 
 def _kept(service: Service, database: Path, options: Options) -> Kept:
@@ -133,15 +135,16 @@ def _flat(service: Service, options: Options) -> Flat:
     return Flat(f"memory over {requests} chats", seen[0], max(seen), _GROWTH)
 
 
-def _most_notes(services: dict[str, Service], upstream: int, options: Options) -> Iterator[str]:
+def _most_note(upstream: int, options: Options) -> str:
     """What each does at most, with a provider that answers at once."""
-    requests = 500 if options.quick else 5000
+    requests = _requests(_OURS, options)
     rates = {"the provider alone": closed(Asked(upstream, False), 50, requests).rate}
-    for name, service in services.items():
-        asked = requests if name == _OURS else requests // 5
-        rates[name] = closed(Asked(service.port, False, KEY), 50, asked).rate
+    for name, start in _GATEWAYS.items():
+        with start(options.folder / "most" / name, upstream) as service:
+            asked = Asked(service.port, False, KEY)
+            rates[name] = closed(asked, 50, _requests(name, options)).rate
     told = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
-    yield f"Chats a second at most, 50 callers, a provider that answers at once: {told}."
+    return f"Chats a second at most, 50 callers, a provider that answers at once: {told}."
 
 
 def _sound(answers: Answers) -> Answers:
