@@ -56,8 +56,9 @@ def run(options: Options) -> Report:
         "gateway",
         "The service under load",
         "Chats through the gateway against chats sent to the provider directly, in turn in one "
-        "run, one gateway after the other; load generator, gateway and provider share the processors. The provider is a "
-        f"process on loopback that answers after {_SECONDS:g} s (a stream: twenty parts, the first "
+        "run, one gateway after the other; load generator, gateway and provider share the "
+        "processors. The provider is a process on loopback that answers after "
+        f"{_SECONDS:g} s (a stream: twenty parts, the first "
         f"after {_SECONDS * 0.4:g} s). So many callers at once, each asks again as soon as it is "
         "answered; times are to the last byte, in a stream also to the first. "
         f"LiteLLM's proxy ({litellm_version()}, one worker, no database) stands in the same place.",
