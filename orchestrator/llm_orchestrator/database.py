@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -14,6 +17,7 @@ from llm_orchestrator.database_url import read_database_url
 from llm_orchestrator.revision import file_uri, read_revisions, require_head
 
 BUSY_SECONDS = 5.0
+_PAUSE = 0.02  # seconds
 
 
 class Database:
@@ -37,13 +41,29 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     def _prepare(self, connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {int(self.busy_seconds * 1000)}")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        connection.run_async(self._set_up)
+
+    async def _set_up(self, connection: aiosqlite.Connection) -> None:
+        await connection.execute(f"PRAGMA busy_timeout = {int(self.busy_seconds * 1000)}")
+        await connection.execute("PRAGMA foreign_keys = ON")
+        await self._use_wal(connection)
         # With WAL a commit survives a crash of the process; one of the machine may lose the last.
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.close()
+        await connection.execute("PRAGMA synchronous = NORMAL")
+
+    async def _use_wal(self, connection: aiosqlite.Connection) -> None:
+        # For the change of mode SQLite doesn't wait, whatever busy_timeout says.
+        deadline = time.monotonic() + self.busy_seconds
+        while True:
+            try:
+                await connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
