@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchctl.errors import LockHeld, OrchctlError
 from orchctl.workloads.kubernetes.kinds import LEASE, Kind, Object
+from orchctl.workloads.process import began, boot, numbering
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -200,8 +200,8 @@ class Lease:
 def own_identity() -> str:
     """Who holds a Lease: the host's name, then what tells whether the process is still there."""
     number = os.getpid()
-    began = _began(number) or secrets.token_hex(4)
-    return f"{socket.gethostname()}/{_machine() or secrets.token_hex(8)}/{number}/{began}"
+    since = began(number) or secrets.token_hex(4)
+    return f"{socket.gethostname()}/{_machine() or secrets.token_hex(8)}/{number}/{since}"
 
 
 def _is_over(holder: str) -> bool:
@@ -209,26 +209,13 @@ def _is_over(holder: str) -> bool:
     _, *rest = holder.split("/")
     if len(rest) != 3 or not rest[1].isdigit() or rest[0] != _machine():
         return False
-    return _began(int(rest[1])) != rest[2]
+    return began(int(rest[1])) != rest[2]
 
 
 def _machine() -> str:
     """This boot and this space of process numbers; "" where there is no telling."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
-    except OSError:
-        return ""
-
-
-def _began(number: int) -> str:
-    """When a process began, in the kernel's ticks; "" when there is none (or a zombie)."""
-    try:
-        _, _, after = Path(f"/proc/{number}/stat").read_text().rpartition(")")
-    except OSError:
-        return ""
-    parts = after.split()
-    return "" if parts[0] in ("Z", "X") else parts[19]
+    this, numbers = boot(), numbering()
+    return f"{this}.{numbers}" if this and numbers else ""
 
 
 def _now_ticking() -> float:

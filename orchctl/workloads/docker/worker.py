@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 
-_PROC = Path("/proc")
-_STARTED = 19  # of the fields after the name in /proc/PID/stat: its start, in ticks since the boot
+from orchctl.workloads.process import began, boot, numbering
 
 
 @dataclass(frozen=True)
@@ -35,13 +33,8 @@ class Worker:
 
 def this_one() -> Worker:
     """This process."""
-    try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        namespace = str((_PROC / "self/ns/pid").readlink())
-    except OSError:
-        boot, namespace = "", ""
     pid = os.getpid()
-    return Worker(socket.gethostname(), boot, namespace, pid, _started(pid))
+    return Worker(socket.gethostname(), boot(), numbering(), pid, began(pid))
 
 
 def is_alive(worker: Worker) -> bool | None:
@@ -59,13 +52,4 @@ def is_alive(worker: Worker) -> bool | None:
         return False
     except PermissionError:
         pass  # another user's
-    return _started(worker.pid) == worker.started
-
-
-def _started(pid: int) -> str:
-    try:
-        # The name stands in brackets, and may have brackets and blanks itself.
-        after = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return after[_STARTED]
+    return began(worker.pid) == worker.started
