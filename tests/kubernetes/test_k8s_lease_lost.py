@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchctl.deploy.kubernetes.backup import BackupWish, create_backup
 from orchctl.deploy.kubernetes.course import Outcome, carry_out
 from orchctl.deploy.kubernetes.plan import Wish
 from orchctl.deploy.kubernetes.run import Terms
@@ -201,3 +202,20 @@ def test_a_lost_answer_to_taking_it_is_no_loss(service: Service, api: Api, verb:
     assert deploy(api).rolled is not None
     assert answer.met == 1
     service.require_over(V2)
+
+
+def test_a_snapshot_is_begun_only_with_the_lease(service: Service, api: Api) -> None:
+    cluster = service.cluster
+
+    def steal() -> None:
+        store = cluster.state.store
+        cluster.do(lambda: mutate(store, LEASES, "default", LEASE, taken))
+        cluster.wait(lambda: LEASE not in [one.name for one in threading.enumerate()])
+
+    moment = Moment(service, "the Job", steal)
+    found = Found(STATEFUL_SET, api.get(STATEFUL_SET, "web"))
+    with pytest.raises(LockHeld) as caught:
+        create_backup(api, found, BackupWish())
+    assert caught.value.code == "lease-lost"
+    assert moment.asked_before > 0
+    assert changes(cluster.history.requests[moment.asked_before :]) == []

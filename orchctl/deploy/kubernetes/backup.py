@@ -243,7 +243,7 @@ def create_backup(
         on_line: Called with what is waited for, and what is printed.
 
     Raises:
-        LockHeld: `run-under-way`.
+        LockHeld: `run-under-way`; `lease-lost`: another run may have begun.
         OperationFailed: `snapshot-failed`, `snapshot-not-copied`.
         OrchctlError: As `plan_backup` does.
     """
@@ -251,6 +251,7 @@ def create_backup(
     plan_backup(cluster, found, wish)  # what is refused is refused without the Lease
     lease = Lease(cluster, found.kind, found.name)
     lease.take(time.monotonic() + patience)
+    cluster = cluster.guarded(lease.check)
     try:
         found = Found(found.kind, cluster.get(found.kind, found.name))
         plan = plan_backup(cluster, found, wish)
