@@ -93,7 +93,9 @@ def healthy(invocation: Invocation, target: str, check: Check, deadline: float) 
             told.append(answer.told)
             note(f"Waiting for {answer.url}: {answer.told}")
 
-    found = wait_healthy(check.url, check.headers, left, 0.5, on_wait=on_wait)
+    found = wait_healthy(
+        check.url, check.headers, left, 0.5, check.expect, check.trust, on_wait=on_wait
+    )
     if found.healthy:
         return found
     message = f"{target} is rolled out, but {found.url} is not good: {found.told}"

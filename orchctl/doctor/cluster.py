@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from orchctl.database.location import is_sqlite, locate
 from orchctl.errors import ConfigurationError
-from orchctl.workloads.kubernetes.kinds import POD, Object, template_of, volume_claims
+from orchctl.workloads.kubernetes.kinds import (
+    DEFAULT_CONTAINER,
+    POD,
+    Object,
+    template_of,
+    volume_claims,
+)
 from orchctl.workloads.kubernetes.status import WorkloadStatus, read_status
 
 if TYPE_CHECKING:
@@ -16,7 +22,6 @@ if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.find import Found
 
 _VARIABLES = ("ORCHCTL_URL", "DATABASE_URL")  # as `orchctl run` in the container reads them
-_DEFAULT = "kubectl.kubernetes.io/default-container"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def cluster_patient(cluster: Cluster, found: Found) -> ClusterPatient:
     if named:
         return ClusterPatient(cluster, found, status, *named[0])
     annotations = _template_metadata(found.object).get("annotations") or {}
-    chosen = [one for one in every if one["name"] == annotations.get(_DEFAULT)]
+    chosen = [one for one in every if one["name"] == annotations.get(DEFAULT_CONTAINER)]
     alone = every if len(every) == 1 else []
     return ClusterPatient(cluster, found, status, next(iter(chosen or alone), None), None)
 

@@ -13,7 +13,7 @@ from orchctl.doctor.cluster_template import (
     check_probes,
     check_user,
 )
-from orchctl.doctor.examination import Checked, run_check
+from orchctl.doctor.examination import Checked, examine_each
 from orchctl.doctor.findings import Finding, found
 from orchctl.workloads.kubernetes.kinds import DAEMON_SET, POD
 from orchctl.workloads.kubernetes.owners import owners
@@ -37,12 +37,7 @@ def examine_workloads(
         patients: The workloads.
         on_check: Called with the name of each check as it begins.
     """
-    done = []
-    for patient in patients:
-        for name, check in CHECKS.items():
-            on_check(f"{name} of {patient.name}")
-            done.append(run_check(name, patient.name, lambda: check(patient)))  # noqa: B023
-    return tuple(done)
+    return examine_each(CHECKS, patients, on_check)
 
 
 def check_state(patient: ClusterPatient) -> Iterator[Finding]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 from orchctl.config import Settings, masked_url
 from orchctl.database.inspect import VERSION_TABLE
@@ -136,6 +138,37 @@ def _examined(subject: Subject, on_check: Callable[[str], None]) -> list[Checked
         if name == "opening":
             closed = done[-1].obstacle or next((one.what for one in done[-1].findings), None)
     return done
+
+
+class Examinee(Protocol):
+    """What checks are about, as it is called in what they find."""
+
+    @property
+    def name(self) -> str:
+        """As a target is written."""
+
+
+T = TypeVar("T", bound=Examinee)
+
+
+def examine_each(
+    checks: Mapping[str, Callable[[T], Iterable[Finding]]],
+    patients: Iterable[T],
+    on_check: Callable[[str], None],
+) -> tuple[Checked, ...]:
+    """Do all checks of each of several; changes nothing.
+
+    Args:
+        checks: By name.
+        patients: What they are about.
+        on_check: Called with the name of each check as it begins.
+    """
+    done = []
+    for patient in patients:
+        for name, check in checks.items():
+            on_check(f"{name} of {patient.name}")
+            done.append(run_check(name, patient.name, partial(check, patient)))
+    return tuple(done)
 
 
 def run_check(name: str, subject: str, check: Callable[[], Iterable[Finding]]) -> Checked:

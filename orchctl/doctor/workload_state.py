@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchctl.doctor.containers import Patient
 from orchctl.doctor.content import judge_version
-from orchctl.doctor.examination import Checked, run_check
+from orchctl.doctor.examination import Checked, examine_each
 from orchctl.doctor.files import judge_rights
 from orchctl.doctor.findings import Finding, found
 from orchctl.doctor.mounts import judge_place, read_mounts
@@ -45,12 +45,7 @@ def examine_containers(
         patients: The containers.
         on_check: Called with the name of each check as it begins.
     """
-    done = []
-    for patient in patients:
-        for name, check in CHECKS.items():
-            on_check(f"{name} of {patient.name}")
-            done.append(run_check(name, patient.name, lambda: check(patient)))  # noqa: B023
-    return tuple(done)
+    return examine_each(CHECKS, patients, on_check)
 
 
 def check_state(patient: Patient) -> Iterator[Finding]:

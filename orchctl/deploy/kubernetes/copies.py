@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import time
@@ -16,6 +15,7 @@ from orchctl.deploy.kubernetes.job import Work, job_name, manifest
 from orchctl.deploy.kubernetes.job_run import hold_job, make_job, remove_job
 from orchctl.errors import ConfigurationError, OperationFailed, OrchctlError
 from orchctl.snapshots.durable import FILE_MODE, make_directory, sync_directory
+from orchctl.snapshots.seal import hash_file
 from orchctl.workloads.kubernetes.find import Found, pods_of
 from orchctl.workloads.kubernetes.inside import stream_inside
 from orchctl.workloads.kubernetes.kinds import images_of, name_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _TRIES = 5
 _SILENCE = 60.0  # seconds
 _HELD_FOR = 24 * 3600  # seconds after which a forgotten pod goes by itself
-_BLOCK = 1 << 20
 _TOLD_EVERY = 5.0  # seconds
 
 
@@ -146,7 +145,7 @@ def _copied(source: Source, pod: str, snapshot: dict[str, Any], folder: Path) ->
     try:
         if not path.exists():
             _brought(source, pod, inside, path, wanted)
-        if _hash(path) != wanted:
+        if hash_file(path) != wanted:
             raise _failed(snapshot, f"{path} is another file with that name")
         # The manifest last: without it nothing is taken for a snapshot.
         _brought(source, pod, inside.with_suffix(".json"), path.with_suffix(".json"), None)
@@ -172,7 +171,7 @@ def _brought(
             _read(source, pod, inside, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        if sha256 is not None and _hash(partial) != sha256:
+        if sha256 is not None and hash_file(partial) != sha256:
             raise _NotBroughtError(f"what came of {inside} has another hash")
         partial.rename(path)
         sync_directory(path.parent)
@@ -200,14 +199,6 @@ def _read(source: Source, pod: str, inside: PurePosixPath, stream: Any) -> None:
         source.on_line(f"The connection to {pod} was lost ({ended.told})")
         time.sleep(0.2 * number)
     raise _NotBroughtError(f"{inside} can't be read in {pod}: {ended.told}")
-
-
-def _hash(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
 
 
 def _failed(snapshot: dict[str, Any], told: str) -> OrchctlError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchctl.errors import UsageError
 from orchctl.workloads.kubernetes.kinds import (
+    DEFAULT_CONTAINER,
     Kind,
     Object,
     images_of,
@@ -17,7 +18,6 @@ from orchctl.workloads.kubernetes.kinds import (
 )
 from orchctl.workloads.kubernetes.sharers import RUN_LABEL
 
-_DEFAULT = "kubectl.kubernetes.io/default-container"
 _LONGEST_NAME = 63 - len("-restore-2-xxxxx")  # a Job's pods carry its name as a label
 # What the Job's pod has in common with the service's: who it is, where it may run, what it sees.
 _OF_POD = (
@@ -85,7 +85,7 @@ def chosen_container(workload: Object, wanted: str | None) -> str:
     """
     names = [one["name"] for one in template_of(workload)["containers"]]
     annotations = workload["spec"]["template"].get("metadata", {}).get("annotations") or {}
-    chosen = wanted or annotations.get(_DEFAULT) or (names[0] if len(names) == 1 else None)
+    chosen = wanted or annotations.get(DEFAULT_CONTAINER) or (names[0] if len(names) == 1 else None)
     if chosen not in names:
         raise UsageError(
             f"Which container has the database is not clear: {', '.join(names)}"

@@ -21,11 +21,9 @@ from orchctl.deploy.kubernetes.record import (
 )
 from orchctl.errors import OrchctlError, RestoreFailed, TimedOut, UpgradeFailed, WorkloadFailed
 from orchctl.workloads.kubernetes.client import MERGE
-from orchctl.workloads.kubernetes.find import Found, pods_of
 from orchctl.workloads.kubernetes.image import images_patch
 from orchctl.workloads.kubernetes.inside import revision_inside
 from orchctl.workloads.kubernetes.kinds import CRON_JOB, JOB, Kind, Object
-from orchctl.workloads.kubernetes.pods import read_pod
 from orchctl.workloads.kubernetes.scale import (
     scale,
     users_of,
@@ -123,7 +121,7 @@ class Run:
         rolled = self.start()
         if rolled is None:
             return None, None
-        self.confirm()
+        self.confirm(rolled)
         return rolled, self.healthy()
 
     def advance(self, step: str, **facts: Any) -> None:
@@ -294,7 +292,7 @@ class Run:
         self.terms.on_step(f"{self.target} is ready")
         return rolled
 
-    def confirm(self) -> None:
+    def confirm(self, rolled: RolledOut) -> None:
         """Ask the pod for the revision that it sees; one without orchctl in it can't tell.
 
         Raises:
@@ -303,8 +301,7 @@ class Run:
         wanted = revision_after(self.now.answer)
         if wanted is None:
             return
-        pods = [read_pod(one) for one in pods_of(self.cluster, self._found())]
-        told = revision_inside(self.cluster, pods, self.now.container)
+        told = revision_inside(self.cluster, rolled.pods, self.now.container)
         if told is None:
             return
         if told != wanted:
@@ -316,9 +313,6 @@ class Run:
                 f"{self.now.container!r}, and nothing in it may upgrade further",
             )
         self.terms.on_step(f"Revision {told or 'base'} is what its pod sees")
-
-    def _found(self) -> Found:
-        return Found(self.kind, self.recorded.mine())
 
     def healthy(self) -> HealthResult | None:
         """Until the health check is good.

@@ -7,6 +7,9 @@ from typing import Any
 
 Object = dict[str, Any]
 
+# The annotation of a pod that names the container which is meant where none is named.
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
 
 @dataclass(frozen=True)
 class Kind:

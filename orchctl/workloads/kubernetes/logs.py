@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from orchctl.config import masked_url
 from orchctl.errors import NegativeAnswer, OrchctlError, TimedOut, UsageError
 from orchctl.workloads.kubernetes.client import Away
-from orchctl.workloads.kubernetes.kinds import POD, Object
+from orchctl.workloads.kubernetes.kinds import DEFAULT_CONTAINER, POD, Object
 from orchctl.workloads.kubernetes.pods import read_pod
 from orchctl.workloads.kubernetes.refusal import Refused, translated
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
-_DEFAULT = "kubectl.kubernetes.io/default-container"
 _SILENCE = 30.0  # seconds in which a server sends the lines that are there
 _PAUSE = 0.3
 
@@ -131,7 +130,7 @@ def _pass_on(
 def _container(pod: Object, wanted: str | None) -> str:
     spec, metadata = pod["spec"], pod["metadata"]
     names = [one["name"] for one in (*spec["containers"], *spec.get("initContainers", ()))]
-    chosen = wanted or metadata.get("annotations", {}).get(_DEFAULT) or names[0]
+    chosen = wanted or metadata.get("annotations", {}).get(DEFAULT_CONTAINER) or names[0]
     if chosen not in names:
         raise UsageError(
             f"pod/{metadata['name']} has no container {chosen}",
