@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.migration_chain import execute, query
-from tests.support.orchestrator import Service
+from tests.support.orchestrator import ADMIN, Service, in_process
 
 KEY = "sk-live-0123456789abcdefWXYZ"
 PROVIDER = {"type": "openai", "api_key": KEY, "base_url": "http://127.0.0.1:9/v1"}
@@ -209,3 +212,37 @@ def test_rows_of_old_are_shown(admin: httpx.Client, service: Service) -> None:
         True,
     )
     assert error(admin.get("providers/1/models"), 502)["code"] == "unknown_provider_type"
+
+
+def test_no_provider_gets_the_logs_of_one_that_was_deleted(
+    admin: httpx.Client, service: Service
+) -> None:
+    first = add(admin, "providers", name="one", **PROVIDER)["id"]
+    execute(
+        service.database,
+        f"INSERT INTO request_logs (provider_id, model, status_code) VALUES ({first}, 'm', 500)",
+    )
+    admin.delete(f"providers/{first}")
+    second = add(admin, "providers", name="two", **PROVIDER)["id"]
+    assert second > first
+    (log,) = admin.get("logs").json()["items"]
+    assert (log["provider_id"], log["provider_name"]) == (first, None)
+    assert [each["provider_name"] for each in admin.get("stats").json()["providers"]] == [None]
+
+
+def test_the_same_added_twice_at_once_is_there_once(database: Path) -> None:
+    """As a double click on a slow line sends it."""
+    execute(
+        database,
+        "INSERT INTO models (id, name) VALUES (1, 'm');"
+        "INSERT INTO providers (id, name, type, api_key) VALUES (1, 'p', 'openai', 'k');",
+    )
+    link = {"model_id": 1, "provider_id": 1, "provider_model": "x"}
+
+    async def add_twice() -> list[int]:
+        async with in_process(database) as (_, client):
+            ask = partial(client.post, "/api/admin/model-providers", json=link, headers=ADMIN)
+            return [answer.status_code for answer in await asyncio.gather(ask(), ask(), ask())]
+
+    assert sorted(asyncio.run(add_twice())) == [201, 409, 409]
+    assert query(database, "SELECT count(*) FROM model_providers") == [(1,)]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_orchestrator.schema import Model, ModelProvider, Provider, RequestLog
 from llm_orchestrator.store.faults import Duplicate, Unknown
 from llm_orchestrator.store.models import find_model
 from llm_orchestrator.store.providers import find_provider
+from llm_orchestrator.store.writing import begin_writing
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,13 @@ async def create_association(session: AsyncSession, values: Mapping[str, Any]) -
     Raises Unknown for a model or provider that isn't there, Duplicate where the provider serves
     the model under that name already.
     """
+    await begin_writing(session)
     await find_model(session, values["model_id"])
     await find_provider(session, values["provider_id"])
     await _require_new(session, values)
     row = ModelProvider(**values)
     session.add(row)
-    try:
-        await session.commit()
-    except IntegrityError:
-        await session.rollback()
-        raise Unknown("The model or the provider was deleted meanwhile.") from None
+    await session.commit()
     return await find_association(session, row.id)
 
 
@@ -83,6 +80,7 @@ async def change_association(
     session: AsyncSession, association_id: int, values: Mapping[str, Any]
 ) -> Association:
     """Change the fields given and commit. Raises Unknown and Duplicate."""
+    await begin_writing(session)
     row = (await find_association(session, association_id)).row
     if values.get("provider_model", row.provider_model) != row.provider_model:
         found = {"model_id": row.model_id, "provider_id": row.provider_id, **values}
@@ -97,6 +95,7 @@ async def change_association(
 
 async def delete_association(session: AsyncSession, association_id: int) -> None:
     """Delete an association. Raises Unknown."""
+    await begin_writing(session)
     await session.delete((await find_association(session, association_id)).row)
     await session.commit()
 
@@ -119,6 +118,7 @@ async def last_outcomes(
 
 async def add_models(session: AsyncSession, provider: Provider, names: Iterable[str]) -> Added:
     """Have a provider serve models under their own names and commit; missing models are made."""
+    await begin_writing(session)
     models = {model.name: model for model in await session.scalars(select(Model))}
     query = select(ModelProvider.model_id, ModelProvider.provider_model).where(
         ModelProvider.provider_id == provider.id

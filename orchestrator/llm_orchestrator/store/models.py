@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_orchestrator.schema import Model
 from llm_orchestrator.store.faults import Duplicate, Unknown
+from llm_orchestrator.store.writing import begin_writing
 
 
 async def list_models(session: AsyncSession, *, enabled_only: bool = False) -> Sequence[Model]:
@@ -39,6 +40,7 @@ async def create_model(session: AsyncSession, values: Mapping[str, Any]) -> Mode
 
 async def change_model(session: AsyncSession, model_id: int, values: Mapping[str, Any]) -> Model:
     """Change the fields given and commit. Raises Unknown and Duplicate."""
+    await begin_writing(session)
     model = await find_model(session, model_id)
     for name, value in values.items():
         setattr(model, name, value)
@@ -49,6 +51,7 @@ async def change_model(session: AsyncSession, model_id: int, values: Mapping[str
 
 async def delete_model(session: AsyncSession, model_id: int) -> None:
     """Delete a model with its associations. Raises Unknown."""
+    await begin_writing(session)
     await session.delete(await find_model(session, model_id))
     await session.commit()
 

@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_orchestrator.schema import Provider
+from llm_orchestrator.schema import Provider, RequestLog
 from llm_orchestrator.store.faults import Duplicate, MaskedKey, Unknown
 from llm_orchestrator.store.masks import is_masked, mask_key
+from llm_orchestrator.store.writing import begin_writing
 
 
 async def list_providers(
@@ -36,10 +37,24 @@ async def create_provider(session: AsyncSession, values: Mapping[str, Any]) -> P
     """Add a provider and commit. Raises Duplicate for a name that is taken, MaskedKey."""
     if is_masked(values["api_key"]):
         raise MaskedKey
-    provider = Provider(**values)
+    await begin_writing(session)
+    provider = Provider(id=await next_id(session), **values)
     session.add(provider)
     await _commit(session, provider)
     return provider
+
+
+async def next_id(session: AsyncSession) -> int:
+    """Return a number for a new provider that no provider and no log has.
+
+    SQLite gives the number of a deleted provider to the next one, and logs outlive their provider:
+    they would become the new one's.
+    """
+    highest = (
+        await session.scalar(select(func.max(column)))
+        for column in (Provider.id, RequestLog.provider_id)
+    )
+    return max([number or 0 async for number in highest]) + 1
 
 
 async def change_provider(
@@ -49,6 +64,7 @@ async def change_provider(
 
     Raises Unknown, Duplicate, and MaskedKey for the mask of another key.
     """
+    await begin_writing(session)
     provider = await find_provider(session, provider_id)
     changes = dict(values)
     key = changes.get("api_key")
@@ -65,6 +81,7 @@ async def change_provider(
 
 async def delete_provider(session: AsyncSession, provider_id: int) -> None:
     """Delete a provider with its associations, health and totals; its logs stay. Raises Unknown."""
+    await begin_writing(session)
     await session.delete(await find_provider(session, provider_id))
     await session.commit()
 

@@ -14,7 +14,7 @@ from llm_orchestrator.schema import Model, ModelProvider, Provider
 from llm_orchestrator.store.associations import list_associations
 from llm_orchestrator.store.masks import is_masked, mask_key
 from llm_orchestrator.store.models import list_models
-from llm_orchestrator.store.providers import list_providers
+from llm_orchestrator.store.providers import list_providers, next_id
 from llm_orchestrator.store.sheets import (
     ASSOCIATIONS,
     MODELS,
@@ -27,6 +27,7 @@ from llm_orchestrator.store.sheets import (
     read_row,
 )
 from llm_orchestrator.store.workbook import SheetRows
+from llm_orchestrator.store.writing import begin_writing
 
 
 @dataclass
@@ -45,6 +46,7 @@ class _Names:
     providers: dict[str, int]
     models: dict[str, int]
     served: set[tuple[int, int, str]]
+    next_provider: int
 
 
 # Adds a row to the session. True: added; False: there already; a RowError without its number.
@@ -98,6 +100,7 @@ async def import_configuration(
 
 async def _import_sheet(session: AsyncSession, sheet: Sheet, found: SheetRows) -> SheetResult:
     result = SheetResult(errors=_check_titles(found))
+    await begin_writing(session)
     names = await _known(session)
     for number, cells in found.rows if not result.errors else ():
         row = read_row(sheet, number, cells)
@@ -135,6 +138,7 @@ async def _known(session: AsyncSession) -> _Names:
         dict(providers.tuples().all()),
         dict(models.tuples().all()),
         set(served.tuples()),
+        await next_id(session),
     )
 
 
@@ -143,7 +147,9 @@ async def _add_provider(session: AsyncSession, names: _Names, row: ProviderRow) 
         return False
     if is_masked(row.api_key):
         raise _Refused("api_key", "is a masked key: put the key itself there")
-    names.providers[row.name] = await _add(session, Provider(**row.model_dump()))
+    provider = Provider(id=names.next_provider, **row.model_dump())
+    names.next_provider += 1
+    names.providers[row.name] = await _add(session, provider)
     return True
 
 
