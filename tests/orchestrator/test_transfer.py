@@ -231,6 +231,29 @@ def laughing() -> bytes:
     return target.getvalue()
 
 
+def damaged() -> bytes:
+    """A workbook with some bytes of its packed sheet turned over."""
+    data = book(Models=[("name",), *((f"model {n * n}",) for n in range(300))])
+    sheet = zipfile.ZipFile(io.BytesIO(data)).getinfo("xl/worksheets/sheet1.xml")
+    middle = sheet.header_offset + 60 + sheet.compress_size // 2
+    return (
+        data[:middle]
+        + bytes(255 - each for each in data[middle : middle + 40])
+        + data[middle + 40 :]
+    )
+
+
+def flagged(bits: int) -> bytes:
+    """A workbook whose parts say of themselves that they are encrypted, say."""
+    data = bytearray(book(Models=[("name",), ("m",)]))
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.find(mark)
+        while place >= 0:
+            data[place + at] |= bits
+            place = data.find(mark, place + 4)
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -241,8 +264,10 @@ def laughing() -> bytes:
         (book(Other=[("x",)]), "none of the sheets"),
         (book(Models=[("name",), *((f"m{n}",) for n in range(5001))]), "over 5000 rows"),
         (laughing(), "no Excel workbook"),
+        (damaged(), "or damaged"),
+        (flagged(0x01), "or damaged"),
     ],
-    ids=["empty", "torn", "other", "bomb", "strange", "long", "laughs"],
+    ids=["empty", "torn", "other", "bomb", "strange", "long", "laughs", "damaged", "encrypted"],
 )
 def test_files_that_are_not_taken(
     admin: httpx.Client, service: Service, data: bytes, message: str
@@ -264,3 +289,13 @@ def test_no_file_at_all(admin: httpx.Client) -> None:
     assert admin.post("import/config", files={"other": ("x", b"")}).status_code == 422
     text = admin.post("import/config", data={"file": "a text"})
     assert text.status_code == 422
+
+
+def test_what_no_file_can_hold_does_not_keep_the_rest_from_it(
+    admin: httpx.Client, service: Service
+) -> None:
+    """Rows of old may have characters that can't be entered any more."""
+    execute(service.database, SETUP)
+    execute(service.database, "UPDATE models SET remark = 'a' || char(11) || 'b' || char(65535)")
+    rows = cells(admin.get("export/config").content)["Models"]
+    assert {row[1] for row in rows[1:]} == {"a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"}

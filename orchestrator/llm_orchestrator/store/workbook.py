@@ -6,11 +6,11 @@ openpyxl is imported where it is used: it is slow to load, and most processes ne
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 from llm_orchestrator.store.sheets import SHEETS, Sheet
 
@@ -23,6 +23,8 @@ MAX_COLUMNS = 50
 
 # A text that starts like this is a formula to a spreadsheet, at the latest after a detour by CSV.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "'")
+# What no XML can hold, XML 1.0 section 2.2: one such character and nobody can open the file.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class WorkbookFault(Exception):
@@ -70,7 +72,8 @@ def _cell(page: Any, value: Any) -> Any:
 
     if not isinstance(value, str):
         return value
-    guarded = f"'{value}" if value.startswith(_DANGEROUS) else value
+    text = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    guarded = f"'{text}" if text.startswith(_DANGEROUS) else text
     cell = WriteOnlyCell(page, guarded)
     cell.data_type = "s"
     return cell
@@ -79,7 +82,6 @@ def _cell(page: Any, value: Any) -> Any:
 def read_workbook(data: bytes) -> Mapping[str, SheetRows]:
     """Return the known sheets' rows. Raises WorkbookFault."""
     from openpyxl import load_workbook  # noqa: PLC0415
-    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
     _check_size(data)
     try:
@@ -93,20 +95,11 @@ def read_workbook(data: bytes) -> Mapping[str, SheetRows]:
             }
         finally:
             book.close()
-    # openpyxl answers a file that is no workbook with whatever it stumbles over.
-    except (
-        InvalidFileException,
-        zipfile.BadZipFile,
-        ParseError,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        EOFError,
-        OSError,
-    ) as error:
-        raise WorkbookFault("The file is no Excel workbook (.xlsx).") from error
+    except WorkbookFault:
+        raise
+    # Foreign code: a damaged file ends in whatever openpyxl, zipfile and zlib stumble over.
+    except Exception as error:
+        raise WorkbookFault("The file is no Excel workbook (.xlsx), or damaged.") from error
     if not found:
         names = ", ".join(sheet.name for sheet in SHEETS)
         raise WorkbookFault(f"The workbook has none of the sheets {names}.")
