@@ -42,6 +42,7 @@ def start(
 def serve() -> None:
     """Run the service until SIGTERM or Ctrl-C; everything else is set by environment variables."""
     settings = _settings()
+    _require_redis(settings)
     _require_database(settings)
     # Imported here: the other commands need no web server.
     from llm_orchestrator.server import run  # noqa: PLC0415
@@ -64,6 +65,8 @@ def check_config() -> None:
         typer.echo("ADMIN_KEY is not set: the admin side is off", err=True)
     if not settings.api_keys:
         typer.echo("API_KEYS is empty: nobody may use /v1", err=True)
+    _require_redis(settings)
+    _require_log_file(settings)
     _require_database(settings)
 
 
@@ -112,6 +115,34 @@ def _require_database(settings: Settings) -> None:
         _refuse(str(refused), EXIT_DATABASE)
 
 
+def _require_redis(settings: Settings) -> None:
+    if not settings.redis_enabled:
+        return
+    from llm_orchestrator.redis_link import RedisLink  # noqa: PLC0415 - needed by few
+
+    try:
+        RedisLink(settings.redis_url.get_secret_value())
+    except ModuleNotFoundError:
+        _refuse("REDIS_ENABLED: the extra llm-orchestrator[redis] is not installed", EXIT_SETTINGS)
+    except ValueError:
+        # Not the reason: it may have part of a password in it.
+        _refuse("REDIS_URL: is no address of a Redis: redis://HOST:PORT/NUMBER", EXIT_SETTINGS)
+
+
+def _require_log_file(settings: Settings) -> None:
+    """Open the file as `serve` will, but leave none behind."""
+    path = settings.log_file
+    if path is None:
+        return
+    there = path.exists()
+    try:
+        path.open("a").close()
+    except OSError as error:
+        _refuse(f"LOG_FILE: {error}", EXIT_SETTINGS)
+    if not there:
+        path.unlink(missing_ok=True)
+
+
 def _listening_socket(settings: Settings) -> socket.socket:
     """Bind the address here, where a taken one is a line and not a log full of tracebacks."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -119,8 +150,10 @@ def _listening_socket(settings: Settings) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
-    except OSError as error:
-        _refuse(f"can't listen on {settings.host}:{settings.port}: {error.strerror}", EXIT_ADDRESS)
+    except (OSError, TypeError) as error:
+        # TypeError: its letters can't be those of a host.
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
+        _refuse(f"can't listen on {settings.host}:{settings.port}: {why}", EXIT_ADDRESS)
     return listening
 
 

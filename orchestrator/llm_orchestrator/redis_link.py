@@ -18,6 +18,8 @@ _Answer = TypeVar("_Answer")
 _PATIENCE = 0.5
 # Seconds between two looks at a Redis that is gone.
 _LOOK_AGAIN = 1.0
+# Written at each look, for a Redis that is full or a replica answers a PING and takes nothing.
+_LOOKED = "llm-orchestrator:looked"
 
 Status = Literal["redis", "unreachable"]
 
@@ -83,7 +85,7 @@ class RedisLink:
     async def look(self) -> None:
         """See whether it is there, so that `status` tells before the first request asks."""
         with contextlib.suppress(RedisGone):
-            await self.ask(lambda redis: redis.ping())
+            await self.ask(_look_at)
 
     async def close(self) -> None:
         """Stop looking, and close the connections."""
@@ -104,9 +106,13 @@ class RedisLink:
         while True:
             await asyncio.sleep(_LOOK_AGAIN)
             try:
-                await self._redis.ping()
+                await _look_at(self._redis)
             except self._errors:
                 continue
             _log.info("Redis is back")
             self._watch = None
             return
+
+
+async def _look_at(redis: Redis) -> None:
+    await redis.set(_LOOKED, 1, ex=60)

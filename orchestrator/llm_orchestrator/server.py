@@ -53,9 +53,10 @@ def run(settings: Settings, listening: socket.socket) -> bool:
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     host, port = listening.getsockname()[:2]
+    named = f"[{host}]" if ":" in host else host
     logger.info(
         "starting",
-        url=f"http://{host}:{port}",
+        url=f"http://{named}:{port}",
         database=str(read_database_url(settings.database_url)),
     )
     server = Server(config)

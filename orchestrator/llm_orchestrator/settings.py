@@ -24,7 +24,8 @@ def _words(value: Any) -> Any:
 
 
 def _absent_if_blank(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
+    """Take away the line end that files of secrets end in: no header could carry it."""
+    return (value.strip() or None) if isinstance(value, str) else value
 
 
 def _checked_url(url: str) -> str:
@@ -59,7 +60,8 @@ class Settings(BaseSettings):
         description="who may use /v1: keys, plain or as `hash-key` prints them, with commas "
         "between; empty, nobody may",
     )
-    host: str = Field(default="127.0.0.1", description="address to listen on")
+    # An empty one would be every address of the machine.
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(
         default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
     )

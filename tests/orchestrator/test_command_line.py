@@ -98,11 +98,50 @@ def test_a_taken_port(database: Path) -> None:
     )
 
 
-def test_a_log_file_that_cannot_be(database: Path) -> None:
-    refused = run(database, "serve", LOG_FILE=str(database.parent / "none" / "x.log"), PORT="0")
+@pytest.mark.parametrize("word", ["serve", "check-config"])
+def test_a_log_file_that_cannot_be(database: Path, word: str) -> None:
+    refused = run(database, word, LOG_FILE=str(database.parent / "none" / "x.log"), PORT="0")
     assert refused.returncode == 2
     assert refused.stderr.startswith("llm-orchestrator: LOG_FILE: ")
     assert refused.stderr.count("\n") == 1
+
+
+def test_checking_leaves_no_log_file(database: Path) -> None:
+    path = database.parent / "x.log"
+    assert run(database, "check-config", LOG_FILE=str(path)).returncode == 0
+    assert not path.exists()
+    path.write_text("kept\n")
+    assert run(database, "check-config", LOG_FILE=str(path)).returncode == 0
+    assert path.read_text() == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "url"),
+    [("serve", "redis://me:secret/word@r:1/0"), ("check-config", "http://me:secret-word@r")],
+)
+def test_an_address_that_is_no_redis(database: Path, word: str, url: str) -> None:
+    refused = run(database, word, REDIS_ENABLED="true", REDIS_URL=url, PORT="0")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith("llm-orchestrator: REDIS_URL: ")
+    assert "secret" not in refused.stderr
+    assert "word" not in refused.stderr
+
+
+@pytest.mark.parametrize(("host", "status"), [("", 2), ("ü" * 70, 4)])
+def test_hosts_that_are_none(database: Path, host: str, status: int) -> None:
+    """An empty one would be every address of the machine."""
+    refused = run(database, "serve", HOST=host, PORT="0")
+    assert (refused.returncode, refused.stderr.count("\n")) == (status, 1), refused.stderr
+
+
+def test_a_line_end_after_a_key_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As files of secrets have it; no header could carry it."""
+    monkeypatch.setenv("ADMIN_KEY", f" {ADMIN_KEY}\n")
+    monkeypatch.setenv("API_KEYS", f"{API_KEY}\n")
+    settings = Settings(_env_file=None)
+    assert settings.admin_key is not None
+    assert settings.admin_key.get_secret_value() == ADMIN_KEY
+    assert [key.get_secret_value() for key in settings.api_keys] == [API_KEY]
 
 
 def test_sigterm_ends_it(database: Path) -> None:

@@ -181,6 +181,26 @@ async def never_asked(_redis: object) -> None:
     raise AssertionError("asked though it is known to be gone")
 
 
+def test_a_redis_that_takes_nothing_is_gone_until_it_does(redis: RedisServer) -> None:
+    """One that is full answers a PING all the same."""
+
+    async def scenario() -> None:
+        async with link_to(redis) as link:
+            redis.ask("CONFIG", "SET", "maxmemory", "1")
+            try:
+                await link.look()
+                assert link.status == "unreachable"
+                back = asyncio.create_task(until(lambda: link.status == "redis"))
+                # Longer than from one look to the next.
+                await asyncio.sleep(1.2)
+                assert not back.done()
+            finally:
+                redis.ask("CONFIG", "SET", "maxmemory", "0")
+            await back
+
+    asyncio.run(scenario())
+
+
 def test_a_restart_between_two_requests_is_not_noticed(redis: RedisServer) -> None:
     async def scenario() -> None:
         async with link_to(redis) as link:
