@@ -55,7 +55,7 @@ class Database:
         deadline = time.monotonic() + self.busy_seconds
         while True:
             try:
-                await connection.execute("PRAGMA journal_mode = WAL")
+                await connection.execute_fetchall("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise

@@ -143,9 +143,11 @@ def test_a_provider_that_keeps_failing_is_unhealthy_and_comes_back(filled: Path)
     assert provided.asked["two"] == 1
 
 
-def test_a_limit_that_is_reached_is_no_failure(filled: Path) -> None:
+# Too many requests: it lives. No such call: a service without a list of models.
+@pytest.mark.parametrize("status", [429, 404, 405, 501])
+def test_what_says_nothing_of_its_health_is_no_failure(filled: Path, status: int) -> None:
     provided = Provided()
-    provided.faults["one"] = UpstreamError("slow down", status=429, verdict=Verdict.RETRY, code="x")
+    provided.faults["one"] = UpstreamError("no", status=status, verdict=Verdict.RETRY, code="x")
     board = HealthBoard(60)
 
     async def scenario() -> None:
@@ -155,7 +157,19 @@ def test_a_limit_that_is_reached_is_no_failure(filled: Path) -> None:
     asyncio.run(scenario())
     assert board.healthy(1) is None
     assert health_of(filled, 1)["error_count"] == 0
-    assert health_of(filled, 1)["last_status_code"] == 429
+    assert health_of(filled, 1)["last_status_code"] == status
+
+
+def test_a_row_of_old_that_does_not_say_whether_it_is_on_is(filled: Path) -> None:
+    """As for requests: the column's default."""
+    execute(filled, "UPDATE providers SET enabled = NULL WHERE name = 'off'")
+    provided = Provided()
+
+    async def scenario() -> None:
+        async with looping(filled, HealthBoard(60), provided.probe):
+            await until(lambda: "off" in provided.asked)
+
+    asyncio.run(scenario())
 
 
 def test_an_adapter_that_breaks_stops_neither_the_loop_nor_the_others(filled: Path) -> None:
@@ -239,6 +253,20 @@ def test_a_failed_probe_confirms_what_requests_have_seen() -> None:
     assert board.is_due(1)
     board.failed(1, "unreachable", probe=True)
     assert board.healthy(1) is False
+
+
+def test_where_probes_can_not_tell_requests_find_out_again() -> None:
+    board = HealthBoard(60)
+    for _ in range(10):
+        board.failed(1, "500", 500)
+    assert board.healthy(1) is False
+    board.undecided(1)
+    assert board.healthy(1) is None
+    board.failed(1, "500", 500)
+    assert board.healthy(1) is False
+    board.succeeded(1, 1)
+    board.undecided(1)
+    assert board.healthy(1) is True
 
 
 def test_many_failures_at_once_do_not_shut_out_for_long() -> None:

@@ -142,6 +142,16 @@ class HealthBoard:
         health.due = health.retry if health.retry > now else now + self._interval
         self._changed.add(provider_id)
 
+    def undecided(self, provider_id: int) -> None:
+        """Hear that a probe can't tell: requests must find out.
+
+        The failures are not forgotten: one more and it is unhealthy again, for longer.
+        """
+        health = self.health(provider_id)
+        if health.is_healthy is False:
+            health.is_healthy = None
+            self._changed.add(provider_id)
+
     def is_due(self, provider_id: int) -> bool:
         """Whether it is time to probe."""
         return bool(self._interval) and self._clock() >= self.health(provider_id).due

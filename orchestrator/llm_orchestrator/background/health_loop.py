@@ -27,6 +27,10 @@ _READ_EVERY = 30.0
 _AT_ONCE = 8
 # The most seconds that a probe waits, whatever the provider's requests may take.
 _PATIENCE = 10.0
+# What a service says that has no list of models: it lives, and may well do all that is asked of it.
+# A wrong address says so, too; requests find that out.
+_NO_SUCH_CALL = frozenset({404, 405, 501})
+_TOO_MANY = 429
 
 Probe = Callable[[Provider], Awaitable[None]]
 
@@ -129,8 +133,9 @@ class HealthLoop:
                 await self._probe(provider)
             except UpstreamError as error:
                 status = error.status
-                # Too many requests: it lives.
-                if status != 429:
+                if status in _NO_SUCH_CALL:
+                    self._board.undecided(provider.id)
+                elif status != _TOO_MANY:
                     self._fail(provider, error.message, status)
             except Exception as error:  # noqa: BLE001 - an adapter's fault is no other provider's
                 self._fail(provider, f"{type(error).__name__}: {error}", None)

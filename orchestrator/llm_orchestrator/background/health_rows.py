@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_orchestrator.background.health_board import Health
@@ -44,7 +44,8 @@ async def read_watched(engine: AsyncEngine) -> Sequence[Provider]:
     """
     table = Provider.__table__
     async with engine.connect() as connection:
-        rows = await connection.execute(select(table).where(table.c.enabled.is_(True)))
+        # NULL is what a row of old has; requests take it for the default, too.
+        rows = await connection.execute(select(table).where(func.coalesce(table.c.enabled, True)))
         return [Provider(**row) for row in rows.mappings()]
 
 
