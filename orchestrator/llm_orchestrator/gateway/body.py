@@ -36,7 +36,8 @@ async def _decode(request: Request) -> Any:
         raise RequestValidationError(
             [{"type": "json_invalid", "loc": ("body", error.pos), "msg": error.msg}]
         ) from error
-    except (UnicodeDecodeError, RecursionError, ClientDisconnect) as error:
+    # ValueError: no UTF-8, or a number of thousands of digits.
+    except (ValueError, RecursionError, ClientDisconnect) as error:
         raise HTTPException(400, "There was an error parsing the body") from error
 
 

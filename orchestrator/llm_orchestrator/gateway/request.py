@@ -16,16 +16,18 @@ OWN_FIELDS = frozenset({"provider", "fallback_providers", "timeout", "retry_coun
 MOST_RETRIES = 5
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Objects = list[dict[str, Any]]
+# Of a list the first error is told: a body of nothing but errors would take all memory.
+First = Field(fail_fast=True)
+Objects = Annotated[list[dict[str, Any]], First]
 Count = Annotated[int, Field(ge=1), WHOLE]
 Token = Annotated[int, WHOLE]
 # Each form for itself: a bound on all of them together is lost to OpenAPI.
 NotEmpty = Field(min_length=1)
 Input = (
     Annotated[str, NotEmpty]
-    | Annotated[list[str], NotEmpty]
-    | Annotated[list[Token], NotEmpty]
-    | Annotated[list[list[Token]], NotEmpty]
+    | Annotated[list[str], NotEmpty, First]
+    | Annotated[list[Token], NotEmpty, First]
+    | Annotated[list[Annotated[list[Token], First]], NotEmpty, First]
 )
 
 
@@ -68,7 +70,7 @@ class Message(BaseModel):
 class ChatRequest(RoutedRequest):
     """OpenAI's chat completion request; fields that are not listed go on to the provider."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: Annotated[list[Message], First] = Field(min_length=1)
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
     tools: Objects | None = None
@@ -80,7 +82,7 @@ class ChatRequest(RoutedRequest):
     n: Annotated[int, Field(ge=1, le=128), WHOLE] | None = None
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], First] | None = None
 
 
 class EmbeddingRequest(RoutedRequest):

@@ -39,7 +39,7 @@ class Anthropic:
         data = await self._exchange.post(
             url, call.target, _headers(call.target), request, call.timeout
         )
-        completion = translate_answer(decode(data, "answer"))
+        completion = translate_answer(decode(data, "answer", call.target))
         return Answer(encode(completion), count_usage(completion["usage"]))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
@@ -54,7 +54,7 @@ class Anthropic:
         ):
             async for block in blocks:
                 for data in read_data(block):
-                    for chunk in translation.translate(decode(data, "stream")):
+                    for chunk in translation.translate(decode(data, "stream", call.target)):
                         yield chunk
                 if translation.complete:
                     return
@@ -67,7 +67,8 @@ class Anthropic:
     async def probe(self, target: Target, timeout: float) -> None:
         """List one model: free of charge, and it needs the key."""
         url = join_url(target, DEFAULT_URL, "models?limit=1")
-        decode(await self._exchange.get(url, target, _headers(target), timeout), "list of models")
+        data = await self._exchange.get(url, target, _headers(target), timeout)
+        decode(data, "list of models", target)
 
     async def list_models(self, target: Target, timeout: float) -> list[str]:
         """List the models, page by page."""
@@ -76,7 +77,7 @@ class Anthropic:
         for _ in range(MOST_PAGES):
             url = join_url(target, DEFAULT_URL, f"models?{urlencode(query)}")
             data = await self._exchange.get(url, target, _headers(target), timeout)
-            page = decode(data, "list of models")
+            page = decode(data, "list of models", target)
             names += read_names(page, "data", "id")
             if page.get("has_more") is not True or not isinstance(page.get("last_id"), str):
                 break

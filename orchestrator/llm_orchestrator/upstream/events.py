@@ -8,13 +8,17 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from llm_orchestrator.upstream.protocol import Chunk, Json, Usage
+from llm_orchestrator.upstream.protocol import Chunk, Json, UpstreamBroken, Usage
+
+# Bytes of the longest event that is waited for: a picture in base64 has its place in one.
+MOST_EVENT_BYTES = 32 * 2**20
 
 
 async def read_blocks(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Cut what comes into blocks of whole events, each ending in an empty line, as it comes.
 
     Line ends become single newlines. What is left at the end without an empty line is a block too.
+    Raises UpstreamBroken for an event that does not end.
     """
     rest = b""
     async for part in parts:
@@ -27,6 +31,10 @@ async def read_blocks(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
         if cut >= 0:
             yield rest[: cut + 2]
             rest = rest[cut + 2 :]
+        elif len(rest) > MOST_EVENT_BYTES:
+            raise UpstreamBroken(
+                f"an event of the provider's stream is over {MOST_EVENT_BYTES} bytes"
+            )
     if rest.strip():
         yield rest.rstrip() + b"\n\n"
 
@@ -81,7 +89,9 @@ def count_usage(usage: Any) -> Usage | None:
 
 
 def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and value >= 0 else 0
+    # JSON as Python reads it has infinity and NaN.
+    known = isinstance(value, int | float) and 0 <= value < float("inf")
+    return int(value) if known else 0
 
 
 def make_usage(

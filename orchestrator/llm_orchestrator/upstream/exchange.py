@@ -22,11 +22,16 @@ from llm_orchestrator.upstream.protocol import (
     UpstreamUnreachable,
     Verdict,
 )
+from llm_orchestrator.upstream.shapes import reading_request
 
 # Nobody is farther away than this.
 CONNECT_SECONDS = 10.0
 # Of an answer that is no error object, this much is shown.
 EXCERPT = 200
+# Bytes of the longest answer that is taken, unpacked, and of an error: a service that never ends
+# shall not take all memory. 2048 embeddings of 3072 numbers are 140 million.
+MOST_BYTES = 256 * 2**20
+MOST_ERROR_BYTES = 2**20
 # A service that always says there is more is not believed for ever.
 MOST_PAGES = 20
 _KEY_REFUSED = frozenset({401, 402, 403})
@@ -63,14 +68,24 @@ def encode(body: Json) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
-def decode(data: bytes, what: str) -> Json:
+def show(data: bytes, target: Target) -> str:
+    """Return the beginning of what a service sent, without the key, should it repeat that."""
+    # Cut when the key is out: half of one would be too much as well.
+    return _without_key(data[:MOST_ERROR_BYTES].decode("utf-8", "replace"), target)[:EXCERPT]
+
+
+def _without_key(text: str, target: Target) -> str:
+    return text.replace(target.api_key, "***") if target.api_key else text
+
+
+def decode(data: bytes, what: str, target: Target) -> Json:
     """Decode a JSON object. Raises UpstreamBroken when it is none."""
     try:
         decoded = json.loads(data)
     except (ValueError, RecursionError):
         decoded = None
     if not isinstance(decoded, dict):
-        excerpt = data[:EXCERPT].decode("utf-8", "replace")
+        excerpt = show(data, target)
         raise UpstreamBroken(f"the provider's {what} is no JSON object: {excerpt!r}")
     return decoded
 
@@ -97,16 +112,16 @@ class Exchange:
         self, url: str, target: Target, headers: Mapping[str, str], body: Json, seconds: float
     ) -> bytes:
         """Post JSON and return the body of the answer, read to its end."""
-        content = encode(body)
+        content = _encode_request(body)
         async with self._send("POST", url, target, headers, seconds, content) as response:
-            return await response.read()
+            return await _read(response)
 
     async def get(
         self, url: str, target: Target, headers: Mapping[str, str], seconds: float
     ) -> bytes:
         """Get the body of an answer."""
         async with self._send("GET", url, target, headers, seconds) as response:
-            return await response.read()
+            return await _read(response)
 
     @asynccontextmanager
     async def stream(
@@ -115,11 +130,11 @@ class Exchange:
         """Post JSON and hand out the answer as it comes: server-sent events, else it is broken."""
         # Compressing holds back the parts of a stream.
         headers = {**headers, "accept-encoding": "identity"}
-        content = encode(body)
+        content = _encode_request(body)
         async with self._send("POST", url, target, headers, seconds, content) as response:
             kind = response.headers.get("content-type", "")
             if not kind.lower().startswith("text/event-stream"):
-                excerpt = (await response.read())[:EXCERPT].decode("utf-8", "replace")
+                excerpt = show(await _read_some(response), target)
                 raise UpstreamBroken(
                     f"the provider's answer is no event stream but {kind!r}: {excerpt!r}"
                 )
@@ -153,11 +168,37 @@ class Exchange:
             )
             try:
                 if response.status != 200:
-                    raise read_error(response, await response.read(), target)
+                    raise read_error(response, await _read_some(response), target)
                 yield response
             finally:
                 # Read to its end, the connection is back in the pool; otherwise this ends it.
                 response.close()
+
+
+@reading_request()
+def _encode_request(body: Json) -> bytes:
+    return encode(body)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Read an answer to its end. Raises UpstreamBroken for one that is too long."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise UpstreamBroken(f"the provider's answer is over {MOST_BYTES} bytes")
+    return b"".join(parts)
+
+
+async def _read_some(response: aiohttp.ClientResponse) -> bytes:
+    """Read an answer of which the beginning tells enough."""
+    data = b""
+    async for part in response.content.iter_any():
+        data += part
+        if len(data) > MOST_ERROR_BYTES:
+            break
+    return data
 
 
 async def _call(request: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
@@ -195,7 +236,7 @@ def read_error(response: aiohttp.ClientResponse, body: bytes, target: Target) ->
         decoded = decoded[0]
     details = decoded.get("error") if isinstance(decoded, dict) else None
     if not isinstance(details, dict):
-        text = details if isinstance(details, str) else body[:EXCERPT].decode("utf-8", "replace")
+        text = details if isinstance(details, str) else show(body, target)
         details = {"message": text or response.reason}
     retry_after = read_retry_after(response.headers)
     return describe_error(response.status, details, target, retry_after)
@@ -206,11 +247,10 @@ def describe_error(
 ) -> UpstreamError:
     """Turn an error object of a service, with its status, into an UpstreamError."""
     code = str(details.get("code") or details.get("status") or details.get("type") or status)
+    code = _without_key(code, target)
     if status == 400 and _refuses_key(details):
         status = 401
-    message = str(details.get("message") or f"status {status}")
-    if target.api_key:
-        message = message.replace(target.api_key, "***")
+    message = _without_key(str(details.get("message") or f"status {status}"), target)
     caller = status in _CALLER_AT_FAULT
     param = details.get("param")
     return UpstreamError(

@@ -52,7 +52,7 @@ class Gemini:
         ):
             async for block in blocks:
                 for data in read_data(block):
-                    for chunk in translation.translate(decode(data, "stream")):
+                    for chunk in translation.translate(decode(data, "stream", call.target)):
                         yield chunk
         yield translation.finish()
 
@@ -73,7 +73,8 @@ class Gemini:
     async def probe(self, target: Target, timeout: float) -> None:
         """List one model: free of charge, and it needs the key."""
         url = join_url(target, DEFAULT_URL, "models?pageSize=1")
-        decode(await self._exchange.get(url, target, _headers(target), timeout), "list of models")
+        data = await self._exchange.get(url, target, _headers(target), timeout)
+        decode(data, "list of models", target)
 
     async def list_models(self, target: Target, timeout: float) -> list[str]:
         """List the models, page by page, without the `models/` before each name."""
@@ -82,7 +83,7 @@ class Gemini:
         for _ in range(MOST_PAGES):
             url = join_url(target, DEFAULT_URL, f"models?{urlencode(query)}")
             data = await self._exchange.get(url, target, _headers(target), timeout)
-            page = decode(data, "list of models")
+            page = decode(data, "list of models", target)
             names += [_bare(name) for name in read_names(page, "models", "name")]
             if not page.get("nextPageToken"):
                 break
@@ -92,7 +93,7 @@ class Gemini:
     async def _post(self, call: Call, method: str, body: Json) -> Json:
         url, target = _locate(call, method), call.target
         data = await self._exchange.post(url, target, _headers(target), body, call.timeout)
-        return decode(data, "answer")
+        return decode(data, "answer", target)
 
 
 def _bare(model: str) -> str:

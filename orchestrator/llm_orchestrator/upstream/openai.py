@@ -35,7 +35,6 @@ DEFAULT_URL = "https://api.openai.com/v1"
 # Quotes inside a JSON string are escaped, so these match members of an object alone.
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
-_ERROR = re.compile(rb'^data:\s*\{\s*"error"\s*:', re.MULTILINE)
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 
 
@@ -59,7 +58,7 @@ class OpenAI:
         data = await self._exchange.post(
             url, call.target, _headers(call.target), body, call.timeout
         )
-        answer = decode(data, "answer")
+        answer = decode(data, "answer", call.target)
         if not isinstance(answer.get(member), list):
             raise _describe_odd_answer(answer, call.target, member)
         return Answer(data, count_usage(answer.get("usage")))
@@ -86,13 +85,14 @@ class OpenAI:
     async def probe(self, target: Target, timeout: float) -> None:
         """List the models: free of charge, and it needs the key."""
         url = join_url(target, DEFAULT_URL, "models")
-        decode(await self._exchange.get(url, target, _headers(target), timeout), "list of models")
+        data = await self._exchange.get(url, target, _headers(target), timeout)
+        decode(data, "list of models", target)
 
     async def list_models(self, target: Target, timeout: float) -> list[str]:
         """List the models; the protocol has no pages."""
         url = join_url(target, DEFAULT_URL, "models")
         data = await self._exchange.get(url, target, _headers(target), timeout)
-        return read_names(decode(data, "list of models"), "data", "id")
+        return read_names(decode(data, "list of models", target), "data", "id")
 
 
 def _headers(target: Target) -> dict[str, str]:
@@ -116,15 +116,16 @@ async def _relay(parts: AsyncIterator[bytes], target: Target) -> AsyncGenerator[
             # Looking for a word first costs a tenth of looking for it in its place.
             done = _DONE.search(whole) if b"[DONE]" in whole else None
             block = whole[: done.start()] if done else whole
-            if b'"error"' in block and _ERROR.search(block):
+            # Inside a text the quotes would be escaped.
+            if b'"error"' in block:
                 _raise_error(block, target)
             # Comments before the first event are no beginning: another provider could still answer.
-            if not started and b"data:" in block:
-                _check_first(block)
+            if not started and (data := read_data(block)):
+                _check_first(data[0], target)
                 started = True
             if started and block:
                 finished = finished or _FINISHED.search(block) is not None
-                usage = _find_usage(block) if _USAGE.search(block) else None
+                usage = _find_usage(block, target) if _USAGE.search(block) else None
                 yield Chunk(block, usage, last=done is not None)
             if done:
                 return
@@ -132,25 +133,28 @@ async def _relay(parts: AsyncIterator[bytes], target: Target) -> AsyncGenerator[
         raise UpstreamBroken("the provider's stream ended before it was complete")
 
 
-def _check_first(block: bytes) -> None:
+def _check_first(data: bytes, target: Target) -> None:
     """See that the service speaks the protocol at all, while another could still answer."""
-    first = decode(read_data(block)[0], "stream")
+    first = decode(data, "stream", target)
     if not isinstance(first.get("choices"), list):
         raise UpstreamBroken("the provider's stream has no choices")
 
 
 def _raise_error(block: bytes, target: Target) -> None:
+    """Raise what an event says went wrong. OpenRouter's have choices beside the error.
+
+    Some services have `error` in every event, null while all is well.
+    """
     for data in read_data(block):
-        body = decode(data, "stream")
-        if "error" in body:
-            error = body["error"]
+        error = decode(data, "stream", target).get("error") if b'"error"' in data else None
+        if error:
             details = error if isinstance(error, dict) else {"message": str(error)}
             raise _describe_odd_answer({"error": details}, target, "choices")
 
 
-def _find_usage(block: bytes) -> Usage | None:
+def _find_usage(block: bytes, target: Target) -> Usage | None:
     usage = None
     for data in read_data(block):
         if _USAGE.search(data):
-            usage = count_usage(decode(data, "stream").get("usage")) or usage
+            usage = count_usage(decode(data, "stream", target).get("usage")) or usage
     return usage

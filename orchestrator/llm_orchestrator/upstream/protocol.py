@@ -78,6 +78,14 @@ class Verdict(enum.Enum):
     RETURN = "return"
 
 
+def _sayable(text: str) -> str:
+    """Return a service's text as it can be sent on and stored: without halves of surrogate pairs.
+
+    JSON can hold them, and a service that shortens its messages may cut a pair in two.
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 class UpstreamError(Exception):
     """A service did not answer as asked.
 
@@ -98,13 +106,13 @@ class UpstreamError(Exception):
         retry_after: float | None = None,
         blames_provider: bool = False,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _sayable(message)
+        super().__init__(self.message)
         self.status = status
         self.verdict = verdict
-        self.code = code
+        self.code = _sayable(code)
         self.type = type
-        self.param = param
+        self.param = None if param is None else _sayable(param)
         self.retry_after = retry_after
         self.blames_provider = blames_provider
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from llm_orchestrator.upstream.protocol import UpstreamBroken, UpstreamError, Verdict
 
-# What reading a value of an unexpected type, or one that is not there, ends in.
-_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+# What reading a value of an unexpected type, or one that is not there, or too deep, ends in.
+_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
 
 
 @contextmanager
