@@ -122,8 +122,9 @@ def _surround(app: FastAPI, settings: Settings) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Admin-Key"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            # Clients add some of their own: OpenAI's in a browser has a dozen.
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "X-Provider", "Retry-After"],
         )
     app.add_middleware(RequestEnvelope)
 

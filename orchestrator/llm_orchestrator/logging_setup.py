@@ -17,6 +17,13 @@ _SECRETS = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{4,}|\b(AIza)[A-Za-z0-9_-]{16,}"
     r"|(?i:\b(bearer|x-api-key:|x-admin-key:|key=)\s*)[A-Za-z0-9._~+/=-]{8,}"
 )
+# What a terminal would obey: escape sequences in a path, a name, a provider's message. The line's
+# own ends, where a text has such, are written by the renderer.
+_CONTROLS = {
+    number: f"\\x{number:02x}"
+    for number in (*range(32), *range(127, 160))
+    if chr(number) not in "\t\n\r"
+}
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -73,6 +80,7 @@ def _rendering(form: str) -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         mask_secrets,
+        escape_controls,
         structlog.dev.ConsoleRenderer(colors=False),
     ]
 
@@ -80,6 +88,14 @@ def _rendering(form: str) -> list[Processor]:
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Put stars for what looks like a key, in every text of a line."""
     return {name: _masked(value) for name, value in event.items()}
+
+
+def escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write control characters out, in every text of a line."""
+    return {
+        name: value.translate(_CONTROLS) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def _masked(value: Any) -> Any:

@@ -14,6 +14,9 @@ from llm_orchestrator import __version__
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds: from an answer out of a local model to one that a patient client waits for.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+# A provider names its errors itself: so many are told apart, each of so many characters.
+_MOST_OUTCOMES = 50
+_LONGEST_OUTCOME = 64
 
 
 class LogCounts(Protocol):
@@ -81,6 +84,7 @@ class Metrics:
             ["provider", "outcome"],
             registry=self.registry,
         )
+        self._outcomes: set[str] = set()
         self._limited = Counter(
             "llm_rate_limited", "Requests refused by the rate limit", registry=self.registry
         )
@@ -132,6 +136,10 @@ class Metrics:
 
     def observe_attempt(self, provider: str, outcome: str) -> None:
         """Count one call to a provider; the outcome is `ok` or a kind of failure."""
+        if outcome not in self._outcomes:
+            if len(self._outcomes) >= _MOST_OUTCOMES or len(outcome) > _LONGEST_OUTCOME:
+                outcome = "other"
+            self._outcomes.add(outcome)
         self._attempts.labels(provider, outcome).inc()
 
     def observe_limited(self) -> None:

@@ -73,3 +73,15 @@ def test_two_applications_in_one_process_count_apart() -> None:
     assert samples(one)["llm_rate_limited_total", ()] == 1
     assert samples(two)["llm_rate_limited_total", ()] == 0
     assert not [key for key in samples(two) if key[0] == "llm_upstream_attempts_total"]
+
+
+def test_what_a_provider_calls_its_errors_does_not_fill_memory() -> None:
+    metrics = Metrics()
+    for number in range(1000):
+        metrics.observe_attempt("p", f"error-{number}")
+    metrics.observe_attempt("p", "x" * 65)
+    metrics.observe_attempt("p", "error-1")
+    attempts = "llm_upstream_attempts_total"
+    found = {key: value for key, value in samples(metrics).items() if key[0] == attempts}
+    assert len(found) == 51
+    assert sum(found.values()) == 1002

@@ -114,11 +114,15 @@ def test_bodies_have_an_end(service: Service) -> None:
 
 
 def test_other_origins(service: Service) -> None:
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-API-Key"}
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "X-API-Key,X-Stainless-Lang",
+    }
     with service.client() as client:
         for origin, allowed in (("https://app.example", True), ("https://bad.example", False)):
             answer = client.options("/v1/models", headers={"Origin": origin, **asked})
             assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+            assert answer.status_code == (200 if allowed else 400)
             plain = client.get("/health", headers={"Origin": origin})
             assert ("access-control-allow-origin" in plain.headers) is allowed
             assert "access-control-allow-credentials" not in plain.headers
