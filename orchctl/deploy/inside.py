@@ -48,6 +48,9 @@ _KINDS: dict[int, type[OrchctlError]] = {
 }
 
 
+_UNHEARD = "done; its answer was lost"
+
+
 def rehearse_inside(means: Means, deployment: Deployment) -> None:
     """Rehearse in the new image, while the service goes on.
 
@@ -66,8 +69,8 @@ def upgrade_inside(means: Means, deployment: Deployment) -> None:
     """
     words = ["orchctl", "upgrade", deployment.revision, "--no-rehearse", "--json"]
     told = _run(means, deployment, words)
-    revisions = " -> ".join(told.get("revisions") or []) or "nothing to do"
-    means.listener.step(f"Upgraded in {deployment.image}: {revisions}")
+    done = told.get("text") or " -> ".join(told.get("revisions") or []) or "nothing to do"
+    means.listener.step(f"Upgraded in {deployment.image}: {done}")
 
 
 def run_inside(
@@ -113,7 +116,8 @@ def inside_answer(
         tell: Called with these lines, but for the error object of `--json`.
 
     Returns:
-        The JSON object that it printed; what is none, as `text`.
+        The JSON object that it printed; what is none, as `text`. A container's log can be lost, or
+        kept where the engine can't read it: that its command ended well is known all the same.
 
     Raises:
         OrchctlError: `inside-failed`, of the class that has the exit code of the one inside, with
@@ -128,7 +132,8 @@ def inside_answer(
 
     ran = run(heard)
     if ran.exit_code == 0:
-        return _object(ran.stdout) or {"text": ran.stdout.strip()}
+        text = ran.stdout.strip() or (_UNHEARD if "--json" in words else "")
+        return _object(ran.stdout) or {"text": text}
     said = _object("\n".join(lines)).get("error") or {}
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     told = said.get("message") or next((line for line in (*errors, *reversed(lines)) if line), "")

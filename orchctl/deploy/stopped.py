@@ -80,6 +80,7 @@ def upgrade_stopped(
     Raises:
         Refused: `database-on-layer`, `removed-at-end`.
         LockHeld: `one-off-running`.
+        OperationFailed: `copy-failed`.
         OrchctlError: As `inside_answer` says; what was stopped runs again. `engine-away`: where
             that could not be done, the record stays.
     """
@@ -191,7 +192,14 @@ def _copied(
     engine: Engine, service: ContainerFacts, told: dict[str, Any], folder: Path
 ) -> Path | None:
     """The snapshot and its manifest, copied out of the volume; where it is here."""
-    snapshot = told.get("snapshot")
+    if "snapshot" not in told:
+        raise OperationFailed(
+            "The snapshot was not copied: the answer that names it was lost",
+            code="copy-failed",
+            state=f"The upgrade is done; its snapshot is in the volume of {service.name}",
+            hint=f"docker exec {service.name} orchctl backup list",
+        )
+    snapshot = told["snapshot"]
     if not snapshot:
         return None
     inside = PurePosixPath(snapshot["path"])

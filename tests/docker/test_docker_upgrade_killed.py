@@ -24,7 +24,7 @@ create set_restart_policy stop stop start set_restart_policy start start remove
 INSIDE = """#!/bin/sh
 [ -e /data/waits ] && until [ -e /data/go-on ]; do sleep 0.02; done
 echo upgraded >> /data/said
-echo upgraded
+[ -e /data/silent ] || echo upgraded
 """
 
 
@@ -117,6 +117,20 @@ def test_killed_before_each_step(pair: Pair, before: int) -> None:
 def test_killed_before_anything_was_done(pair: Pair) -> None:
     assert pair.upgrade(killed_before=1).code == -9
     assert "An earlier" not in pair.upgrade("--image", "orchctl-tests-none:0").stderr
+
+
+def test_an_answer_that_is_lost(pair: Pair, tmp_path: Path) -> None:
+    """That it ended well is known; not what it did, nor which snapshot it took."""
+    (pair.data / "silent").touch()
+    done = pair.upgrade("--json")
+    assert (done.code, json.loads(done.stderr)["upgrade"]["text"]) == (
+        0,
+        "done; its answer was lost",
+    )
+    copied = pair.upgrade("--copy-to", str(tmp_path / "copies"))
+    assert copied.code == 6
+    assert "The snapshot was not copied" in copied.stderr
+    assert "The upgrade is done" in copied.stderr
 
 
 def test_it_is_told_and_a_restart_ends_it(pair: Pair) -> None:

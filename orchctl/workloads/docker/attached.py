@@ -77,26 +77,39 @@ class Attached:
                     self._attach(begun=True)
                 continue
             if self._lost or not over:
-                self._attach(begun=True)
-                self._heard_all()
+                self._read_all()
             self._lines.close()
             if self._lost and facts.exit_code >= _SIGNALLED:
                 raise _ended_with_engine(facts)
             return Ran(facts.exit_code, self._out.text.decode(errors="replace"))
 
     def _attach(self, *, begun: bool) -> None:
+        self._heard: SimpleQueue[tuple[bytes, bytes] | None] = SimpleQueue()
+        stream = self._printed(stream=True, logs=begun)
+        if stream is not None:
+            threading.Thread(target=_pass_on, args=(stream, self._heard), daemon=True).start()
+
+    def _read_all(self) -> None:
+        """Read what it has printed: between the log and the stream of a second look some is lost.
+
+        No stream is asked for: that of a container which has ended may neither begin nor end.
+        """
+        printed = self._printed(stream=False, logs=True)
+        if printed is not None:
+            self._out.text = max(self._out.text, bytearray(printed[0] or b""), key=len)
+            self._lines.add(printed[1] or b"")
+
+    def _printed(self, *, stream: bool, logs: bool) -> Any:
+        """What it prints, or has; None where its log can't be read, but for its end."""
         self._out.again()
         self._lines.again()
-        self._heard: SimpleQueue[tuple[bytes, bytes] | None] = SimpleQueue()
-        words = {"stdout": True, "stderr": True, "stream": True, "logs": begun, "demux": True}
+        words = {"stdout": True, "stderr": True, "stream": stream, "logs": logs, "demux": True}
         try:
-            stream = self._engine.ask(self._engine.api.attach, self._container, **words)
+            return self._engine.ask(self._engine.api.attach, self._container, **words)
         except WorkloadFailed as error:
-            # A log driver that can't be read: its end is seen all the same.
-            if not begun or error.code != "engine-refused":
+            if not logs or error.code != "engine-refused":
                 raise
-            return
-        threading.Thread(target=_pass_on, args=(stream, self._heard), daemon=True).start()
+            return None
 
     def _heard_all(self) -> bool:
         """Take in what comes; False where nothing came for a while."""
