@@ -244,3 +244,17 @@ def test_ctrl_c_puts_the_old_one_back(boxes: Boxes) -> None:
     assert process.returncode == 130
     assert inspect(name)["Id"] == before
     assert inspect(name)["State"]["Running"] is True
+
+
+def test_ctrl_c_while_the_old_one_is_being_stopped(boxes: Boxes) -> None:
+    ends_late = "trap 'touch /data/ending; sleep 1; exit 0' TERM; while :; do sleep 0.1; done"
+    name = boxes.run("web", ends_late, "--volume", f"{boxes.folder}:/data")
+    before = inspect(name)
+    process = boxes.begin("docker", "restart", name, "--recreate", "--grace", "9s")
+    wait_until((boxes.folder / "ending").exists, "it is being stopped")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    after = inspect(name)
+    assert (after["Id"], after["State"]["Running"]) == (before["Id"], True)
+    assert after["State"]["StartedAt"] > before["State"]["StartedAt"]

@@ -17,7 +17,15 @@ from orchctl.errors import OrchctlError, Refused, WorkloadFailed
 from orchctl.workloads.docker.configuration import recipe_of
 from orchctl.workloads.docker.database import unmounted_databases
 from orchctl.workloads.docker.find import SET_ASIDE, look
-from orchctl.workloads.docker.restart import Restarted, Waiting, hold, start, stop
+from orchctl.workloads.docker.restart import (
+    Restarted,
+    Waiting,
+    hold,
+    require_awake,
+    require_lasting,
+    start,
+    stop,
+)
 from orchctl.workloads.docker.set_aside import Unfinished, put_back, unfinished
 
 if TYPE_CHECKING:
@@ -50,12 +58,15 @@ def recreate(
 
     Raises:
         Refused: `removed-at-end`, `recreate-unfinished`, `database-on-layer`.
-        WorkloadFailed: It did not come up; the state says what is there now. As Engine does.
+        WorkloadFailed: `container-paused`. It did not come up; the state says what is there now. As
+            Engine does.
         TimedOut: Likewise.
     """
     began = time.monotonic()
     if left := unfinished(engine, facts.name):
         raise _unfinished_refusal(left)
+    require_lasting(facts)
+    require_awake(facts)
     if not accept_loss and (lost := unmounted_databases(engine, facts)):
         raise Refused(
             f"{', '.join(map(str, lost))} is on no mount of {facts.name}: it would be gone",
@@ -68,7 +79,7 @@ def recreate(
     recipe = recipe_of(content, _image(engine, facts.image_id), _reference(engine, facts, image))
     ran = facts.running or facts.state == "restarting"
     aside = facts.name + SET_ASIDE
-    stopped = stop(engine, facts, grace=grace)
+    stopped = _stopped(engine, facts, grace, ran=ran)
     new = None
     try:
         engine.rename(facts.id, aside)
@@ -83,6 +94,17 @@ def recreate(
         raise
     engine.remove(facts.id)
     return Restarted(up.container, up.up, False, time.monotonic() - began)
+
+
+def _stopped(
+    engine: Engine, facts: ContainerFacts, grace: float | None, *, ran: bool
+) -> ContainerFacts:
+    try:
+        return stop(engine, facts, grace=grace)
+    except KeyboardInterrupt:
+        if ran:
+            engine.start(facts.id)
+        raise
 
 
 def _put_back_after(

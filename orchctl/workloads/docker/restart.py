@@ -86,13 +86,7 @@ def restart(
         TimedOut: As `wait_until_healthy` does.
     """
     began = time.monotonic()
-    if facts.state == "paused":
-        raise WorkloadFailed(
-            f"{facts.name} is paused, so it would not hear that it should end",
-            code="container-paused",
-            state="Nothing was changed",
-            hint=f"docker unpause {facts.name}, then again",
-        )
+    require_awake(facts)
     allowed = grace_of(facts, grace)
     if not waiting.wait:
         with state_told(engine, facts):
@@ -137,8 +131,15 @@ def stop(engine: Engine, facts: ContainerFacts, *, grace: float | None = None) -
         WorkloadFailed: As Engine does; `still-running`.
     """
     require_lasting(facts)
+    allowed = grace_of(facts, grace)
     with state_told(engine, facts):
-        engine.stop(facts.id, grace_of(facts, grace))
+        try:
+            engine.stop(facts.id, allowed)
+        except KeyboardInterrupt:
+            # The engine goes on with it. Whoever starts it again now would find that it runs, and
+            # leave it to end a moment later.
+            engine.stop(facts.id, allowed)
+            raise
     after = look(engine, facts.id)
     if after.running or after.state == "restarting":
         raise WorkloadFailed(
@@ -161,6 +162,21 @@ def require_lasting(facts: ContainerFacts) -> None:
             code="removed-at-end",
             state="Nothing was changed",
             hint="Start it without --rm",
+        )
+
+
+def require_awake(facts: ContainerFacts) -> None:
+    """See that a container can hear that it should end.
+
+    Raises:
+        WorkloadFailed: `container-paused`.
+    """
+    if facts.state == "paused":
+        raise WorkloadFailed(
+            f"{facts.name} is paused, so it would not hear that it should end",
+            code="container-paused",
+            state="Nothing was changed",
+            hint=f"docker unpause {facts.name}, then again",
         )
 
 

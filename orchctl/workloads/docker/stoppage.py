@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchctl.errors import LockHeld, Refused, WorkloadFailed
 from orchctl.workloads.docker.attached import Attached
+from orchctl.workloads.docker.ending import is_being_stopped
 from orchctl.workloads.docker.engine import has_closed
 from orchctl.workloads.docker.find import ONE_OFF_LABEL, STOPPED_LABEL, look
 from orchctl.workloads.docker.restart import hold, let_go, stop
@@ -200,6 +201,8 @@ def start_users(engine: Engine, stoppage: Stoppage, tell: Callable[[str], None])
         try:
             facts = look(engine, one.id)
             let_go(engine, one.id, one.policy)
+            if facts.running and is_being_stopped(engine, facts):
+                facts = stop(engine, facts)  # it would end once it was "started"
             if not facts.running:
                 tell(f"Starting {one.name}")
                 engine.start(one.id)
