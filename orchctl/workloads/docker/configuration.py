@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -59,6 +60,11 @@ def _config(container: Json, image: Json) -> dict[str, Any]:
         config.pop("Entrypoint", None)
         if config.get("Cmd") == image.get("Cmd"):
             config.pop("Cmd", None)
+    elif not config.get("Entrypoint"):
+        config["Entrypoint"] = [""]  # `--entrypoint ""`; nothing would mean the image's
+    if own := config.pop("Healthcheck", None):
+        given = image.get("Healthcheck") or {}  # `--health-interval` alone leaves it its test
+        config["Healthcheck"] = {key: own[key] for key in own if own[key] != given.get(key)}
     given = image.get("Env") or []
     config["Env"] = [line for line in config.get("Env") or [] if line not in given]
     for name in ("Labels", "ExposedPorts", "Volumes"):
@@ -68,9 +74,11 @@ def _config(container: Json, image: Json) -> dict[str, Any]:
             key: value for key, value in own.items() if key not in given or given[key] != value
         }
     mode = container["HostConfig"].get("NetworkMode") or ""
-    if _own_name(config.get("Hostname"), container) or mode.startswith(("container:", "host")):
-        # The engine's choice for the last one; it chooses again.
+    of_another = mode.startswith("container:") or container["HostConfig"].get("UTSMode") == "host"
+    if of_another or _own_name(config.get("Hostname"), container):
+        # Not its own, or the engine's choice for the last one; it chooses again.
         config.pop("Hostname", None)
+    if of_another:
         config.pop("Domainname", None)
     if mode.startswith("container:"):
         # Ports are those of the container whose network it shares.
@@ -101,7 +109,7 @@ def _keep_anonymous_volumes(host: dict[str, Any], container: Json) -> None:
     for mount in container.get("Mounts") or ():
         if mount.get("Type") != "volume" or mount["Destination"] in said:
             continue
-        asked = [one for one in mounts if one.get("Target") == mount["Destination"]]
+        asked = [one for one in mounts if normpath(one.get("Target")) == mount["Destination"]]
         if asked:
             asked[0]["Source"] = mount["Name"]
             continue
@@ -112,7 +120,7 @@ def _keep_anonymous_volumes(host: dict[str, Any], container: Json) -> None:
 
 
 def _target(bind: str) -> str:
-    return bind.split(":")[1] if ":" in bind else bind
+    return normpath(bind.split(":")[1] if ":" in bind else bind)
 
 
 def _endpoints(container: Json) -> list[tuple[str, dict[str, Any]]]:
@@ -130,7 +138,7 @@ def _endpoints(container: Json) -> list[tuple[str, dict[str, Any]]]:
 
 def _endpoint(settings: Json, container: Json) -> dict[str, Any]:
     endpoint: dict[str, Any] = {}
-    for name in ("IPAMConfig", "Links", "DriverOpts"):
+    for name in ("IPAMConfig", "Links", "DriverOpts", "GwPriority"):
         if settings.get(name):
             endpoint[name] = copy.deepcopy(settings[name])
     # Engines before 25 add its short id and its host name; the next one gets its own.
