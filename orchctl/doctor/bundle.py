@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _JOURNAL_LINES = 200
 _LOG_LINES = 200
+_HARMLESS_LABELS = ("com.docker.", "org.opencontainers.image.", "orchctl.")
 _LIBRARIES = ("alembic", "sqlalchemy", "typer", "rich", "docker", "kubernetes", "aiosqlite")
 
 
@@ -243,6 +244,11 @@ def _chain(subject: Subject) -> dict[str, Any]:
 def _container(facts: ContainerFacts) -> dict[str, Any]:
     told = asdict(facts)
     told["environment"] = [masked_variable(*one) for one in sorted(facts.environment.items())]
+    # A proxy's labels may hold its users and their hashes.
+    told["labels"] = {
+        name: value if name.startswith(_HARMLESS_LABELS) or not value else "***"
+        for name, value in sorted(facts.labels.items())
+    }
     return told
 
 
@@ -251,7 +257,18 @@ def _log(patient: Patient) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, default=str) + "\n"
+    return json.dumps(_masked(value), indent=2, default=str) + "\n"
+
+
+def _masked(value: Any) -> Any:
+    """A value whose texts are masked before JSON escapes the quotes in them."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {name: _masked(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(one) for one in value]
+    return value
 
 
 def _tar(texts: Mapping[str, str]) -> bytes:

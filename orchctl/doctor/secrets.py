@@ -9,7 +9,8 @@ from orchctl.config import masked_url
 _NAME = (
     r"[\w.-]*(?:pass(?:word|wd|phrase)?|secret|token|credential|api[_-]?key|[_-]key|keys)[\w.-]*"
 )
-_ASSIGNED = re.compile(rf"""(?i)(["']?\b{_NAME}["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&]+)""")
+_QUOTED = r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&]+)"""
+_ASSIGNED = re.compile(rf"""(?i)(["']?\b{_NAME}["']?\s*[=:]\s*){_QUOTED}""")
 _HEADER = re.compile(
     r"(?i)\b((?:proxy-)?authorization|x-[\w-]*key|cookie|set-cookie)(\"?\s*[:=]).*"
 )
@@ -18,6 +19,9 @@ _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
 _KNOWN = re.compile(
     r"\b(?:sk-[\w-]{8,}|gh[pousr]_\w{16,}|AIza[\w-]{20,}|AKIA[A-Z0-9]{12,}|xox[abprs]-[\w-]{8,}"
     r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL
 )
 # Variables whose value can be told.
 _HARMLESS = set(
@@ -31,7 +35,7 @@ _HARMLESS = set(
 
 def masked(text: str) -> str:
     """A text without what looks like a secret: passwords in URLs, header values, keys."""
-    text = masked_url(text)
+    text = _PRIVATE_KEY.sub("***", masked_url(text))
     text = _HEADER.sub(r"\1\2 ***", text)
     text = _ASSIGNED.sub(r"\1***", text)
     text = _BEARER.sub(r"\1 ***", text)

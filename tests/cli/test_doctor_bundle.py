@@ -85,6 +85,9 @@ def test_a_database_that_can_t_be_opened_is_what_it_is_for(begun: Project) -> No
         "sent Bearer S3CRET to it",
         "with sk-S3CRETS3CRET in it",
         "DB_PASSWORD='S3CRET and more'",
+        r'{"password": "ab\"S3CRET"}',
+        "-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nS3CRET and the log ends here",
     ],
 )
 def test_secrets_are_masked(text: str) -> None:

@@ -133,8 +133,9 @@ def test_d03_another_user(folder: Project, data: Path, python_base: str) -> None
 def test_d05_two_on_one_volume_whatever_they_are_called(
     folder: Project, data: Path, python_base: str
 ) -> None:
+    labels = ["--label", "proxy.users=me:S3CRET", "--label", "com.docker.compose.project=shop"]
     with (
-        container("one", python_base, "-e", URL, "-v", f"{data}:/data") as one,
+        container("one", python_base, "-e", URL, "-v", f"{data}:/data", *labels) as one,
         container("two", python_base, "-v", f"{data}:/elsewhere", "-v", f"{data}:/data") as two,
     ):
         answer = examined(folder, one, "--bundle", "case.tar.gz")
@@ -161,6 +162,7 @@ def _look_into(bundle: Path, name: str) -> None:
         texts = {one.name: archive.extractfile(one).read().decode() for one in archive}
     facts = json.loads(texts[f"case/{name}/container.json"])
     assert "DATABASE_URL=sqlite:////data/app.db" in facts["environment"]
+    assert facts["labels"]["com.docker.compose.project"] == "shop"
     assert "ready" in texts[f"case/{name}/log.txt"]
     assert "S3CRET" not in "".join(texts.values())
     assert "private-row-value" not in "".join(texts.values())
