@@ -210,12 +210,21 @@ def _left(deadline: float) -> float:
 
 def _address(host: str, port: str) -> tuple[str, int]:
     if host.startswith("/"):
-        return host, int(port or _PORT)
+        return host, _number(port)
     if host.startswith("["):
         name, _, own = host[1:].partition("]")
-        return name, int(own.lstrip(":") or port or _PORT)
+        return name, _number(own.lstrip(":") or port)
     name, _, own = host.partition(":")
-    return name or "localhost", int(own or port or _PORT)
+    name = name or "localhost"
+    name.encode("idna")  # as the look-up will: a UnicodeError, which is a ValueError
+    return name, _number(own or port)
+
+
+def _number(port: str) -> int:
+    number = int(port or _PORT)
+    if not 0 < number < 1 << 16:
+        raise ValueError(f"there is no port {number}")
+    return number
 
 
 def _named(host: str, port: int) -> str:

@@ -212,7 +212,9 @@ def require_url(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        # What can't be looked up: Python would raise no error of the network, but of a text.
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        usable = parts.scheme in ("http", "https") and all(0 < len(one) < 64 for one in labels)
         _ = parts.port
     except ValueError:
         usable = False

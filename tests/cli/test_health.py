@@ -314,6 +314,8 @@ def test_what_cannot_be_asked(project: Project) -> None:
         "http://",
         "http://localhost:port/",
         "http://a b",
+        "http://a..b/",
+        f"http://{'a' * 64}/",
     ):
         refused(project, "health", word, exit_code=2, code="bad-url", hint="http://")
     for words, code in (

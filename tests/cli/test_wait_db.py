@@ -175,3 +175,10 @@ def test_other_databases_cannot_be_asked(project: Project, command: tuple[str, .
 def test_wrong_durations(project: Project) -> None:
     for option in ("--timeout", "--interval"):
         refused(project, "wait-db", option, "soon", exit_code=2, code="usage", says="duration")
+
+
+@pytest.mark.parametrize("place", ["db:99999", "db:0", "db:-1", "db..net", "d" * 64, "[::1]:70000"])
+def test_a_server_that_can_t_be_looked_up(project: Project, place: str) -> None:
+    words = ("--url", f"postgresql://me:S3CRET@{place}/app", "wait-db")
+    error = refused(project, *words, exit_code=3, code="bad-url")
+    assert "S3CRET" not in json.dumps(error)

@@ -74,20 +74,20 @@ def _config(container: Json, image: Json) -> dict[str, Any]:
             key: value for key, value in own.items() if key not in given or given[key] != value
         }
     mode = container["HostConfig"].get("NetworkMode") or ""
-    of_another = mode.startswith("container:") or container["HostConfig"].get("UTSMode") == "host"
-    if of_another or _own_name(config.get("Hostname"), container):
-        # Not its own, or the engine's choice for the last one; it chooses again.
-        config.pop("Hostname", None)
-    if of_another:
-        config.pop("Domainname", None)
+    _drop_names(config, container, mode)
     if mode.startswith("container:"):
         # Ports are those of the container whose network it shares.
         config.pop("ExposedPorts", None)
     return config
 
 
-def _own_name(hostname: str | None, container: Json) -> bool:
-    return not hostname or hostname == container["Id"][:12]
+def _drop_names(config: dict[str, Any], container: Json, mode: str) -> None:
+    """Drop the names that are not its own, or the engine's choice: it chooses again."""
+    of_another = mode.startswith("container:") or container["HostConfig"].get("UTSMode") == "host"
+    if of_another or config.get("Hostname") in (None, "", container["Id"][:12]):
+        config.pop("Hostname", None)
+    if of_another:
+        config.pop("Domainname", None)
 
 
 def _host(container: Json) -> dict[str, Any]:
