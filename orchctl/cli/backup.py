@@ -272,11 +272,12 @@ def _keep_flags(rules: tuple[int | str | None, ...]) -> dict[str, int | str | No
 
 
 def _needed(catalog: Catalog, file: Path) -> frozenset[str]:
-    """The snapshot that a rollback of the last run would put back."""
+    """The snapshots that a rollback of the last run, or of the last deploy, would put back."""
+    from orchctl.deploy.record import needed_snapshots
     from orchctl.upgrade.journal import Journal
 
     last = Journal(catalog.directory, file).last_change()
-    return frozenset({last.snapshot} if last and last.snapshot else ())
+    return needed_snapshots(file) | ({last.snapshot} if last and last.snapshot else set())
 
 
 def _verified(invocation: Invocation, snapshot: Snapshot) -> Snapshot:

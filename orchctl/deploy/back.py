@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from orchctl.database.inspect import inspect
 from orchctl.deploy import record
+from orchctl.deploy.database import differs
 from orchctl.deploy.plan import held_containers
 from orchctl.deploy.record import Deployment
 from orchctl.deploy.undo import half_way, undo
 from orchctl.errors import OrchctlError, Refused, WorkloadFailed
+from orchctl.snapshots.catalog import Catalog
 from orchctl.workloads.docker.find import look
 
 if TYPE_CHECKING:
     from orchctl.deploy.means import Means
     from orchctl.deploy.place import DeployedDatabase
     from orchctl.deploy.record import HeldContainer
+    from orchctl.snapshots.manifest import Snapshot
     from orchctl.workloads.docker.engine import Engine
 
 
@@ -54,7 +57,7 @@ class BackPlan:
         deployment: The deploy.
         containers: What is stopped, those whose image goes back first; as they are now, but with
             the image from before.
-        restores: Whether the database goes back, too: it does when revisions ran.
+        restores: Whether the database goes back, too: it does when revision or schema is another.
     """
 
     deployment: Deployment
@@ -67,7 +70,7 @@ def plan_back(engine: Engine, place: DeployedDatabase, last: Deployment) -> Back
 
     Raises:
         WorkloadFailed: `no-such-image`, `no-such-container`; as Engine does.
-        Refused: As `held_containers` says.
+        Refused: `snapshot-unusable`; as `held_containers` says.
     """
     before = {one.name: one for one in last.containers if one.replaced}
     for held in before.values():
@@ -78,8 +81,10 @@ def plan_back(engine: Engine, place: DeployedDatabase, last: Deployment) -> Back
         replace(before[one.name], policy=one.policy, ran=one.ran) if one.replaced else one
         for one in now
     )
-    facts = inspect(Path(last.database), version_table=last.version_table)
-    return BackPlan(last, containers, facts.heads != last.before)
+    snapshot = _snapshot(place, last)
+    if snapshot is None:  # nothing that it would be needed for
+        return BackPlan(replace(last, snapshot=None), containers, False)
+    return BackPlan(last, containers, differs(last, snapshot))
 
 
 def take_back(means: Means, plan: BackPlan, *, accept_data_loss: bool) -> str:
@@ -114,6 +119,23 @@ def take_back(means: Means, plan: BackPlan, *, accept_data_loss: bool) -> str:
         return undo(means, back)
     except (OrchctlError, KeyboardInterrupt) as error:
         raise half_way(WorkloadFailed(f"{last.image} was being taken back"), error) from error
+
+
+def _snapshot(place: DeployedDatabase, last: Deployment) -> Snapshot | None:
+    """What the database would be put back from; None where it is not there, and not needed."""
+    file = Path(last.database)
+    known = Catalog(place.snapshots, file).list()
+    found = next((one for one in known if one.id == last.snapshot and one.usable), None)
+    held = next(one for one in last.containers if one.replaced)
+    if found is None and inspect(file, version_table=last.version_table).heads != last.before:
+        raise Refused(
+            f"Snapshot {last.snapshot}, from before the last deploy, is gone or damaged",
+            code="snapshot-unusable",
+            state="Nothing was changed",
+            hint=f"orchctl backup list shows the others; orchctl docker restart {held.name} "
+            f"--recreate --image {held.image_id[:19]} takes back the image alone",
+        )
+    return found
 
 
 def _require_image(engine: Engine, held: HeldContainer) -> None:

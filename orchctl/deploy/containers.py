@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchctl.deploy import record
+from orchctl.deploy.plan import as_held
 from orchctl.errors import OrchctlError, WorkloadFailed
-from orchctl.workloads.docker.find import look
+from orchctl.workloads.docker.find import ONE_OFF_LABEL, look
 from orchctl.workloads.docker.recreate import recreate
 from orchctl.workloads.docker.restart import hold, let_go, start, stop
 from orchctl.workloads.docker.set_aside import put_back, unfinished
 from orchctl.workloads.docker.waiting import wait_until_healthy
+from orchctl.workloads.docker.writers import writers_of
 
 if TYPE_CHECKING:
     from orchctl.deploy.means import Means
@@ -41,6 +45,31 @@ def stop_all(means: Means, deployment: Deployment) -> None:
             means.listener.step(f"Stopped {held.name}")
 
 
+def with_newcomers(means: Means, deployment: Deployment) -> Deployment:
+    """A deploy with what was started on its database since the plan, on record to be stopped.
+
+    One that removes itself when it is stopped is only told of.
+
+    Raises:
+        OrchctlError: As Engine does, and writing the record.
+    """
+    file, listener = deployment.database, means.listener
+    known = [one for held in deployment.containers for one in _present(means.engine, held.name)]
+    running = {
+        one.id: one
+        for source in (file, os.path.realpath(file))
+        for one in writers_of(means.engine, source, but=[one.id for one in known])
+        if ONE_OFF_LABEL not in one.labels
+    }
+    for one in running.values():
+        what = "it removes itself, so it is left alone" if one.removed_at_end else "stopped as well"
+        listener.warning(f"{one.name} was started on this database meanwhile; {what}")
+    held = [as_held(one, replaced=False) for one in running.values() if not one.removed_at_end]
+    if not held:
+        return deployment
+    return record.advance(deployment, deployment.stage, containers=(*deployment.containers, *held))
+
+
 def put_into_service(means: Means, deployment: Deployment) -> None:
     """Start the target's containers with the new image, one after the other, each until it is up.
 
@@ -58,13 +87,12 @@ def start_others(means: Means, deployment: Deployment) -> None:
     Raises:
         WorkloadFailed: As Engine does.
     """
-    engine = means.engine
     for held in deployment.containers:
-        for facts in _named(engine, held.name):
-            let_go(engine, facts.id, held.policy)
-            if held.ran and not held.replaced and not facts.running:
-                engine.start(facts.id)
-                means.listener.step(f"Started {held.name}")
+        if not held.replaced:
+            _start_again(means, held)
+            continue
+        for facts in _named(means.engine, held.name):
+            let_go(means.engine, facts.id, held.policy)
 
 
 def bring_back(means: Means, deployment: Deployment) -> str | None:
@@ -78,12 +106,12 @@ def bring_back(means: Means, deployment: Deployment) -> str | None:
     """
     trouble = None
     for held in deployment.containers:
+        if not held.replaced:
+            _start_again(means, held)
+            continue
         facts = _old(means, deployment, held)
         let_go(means.engine, facts.id, held.policy)
         if not held.ran:
-            continue
-        if not held.replaced:
-            means.engine.start(facts.id)
             continue
         try:
             start(means.engine, facts, means.waiting(deployment))
@@ -94,6 +122,15 @@ def bring_back(means: Means, deployment: Deployment) -> str | None:
         else:
             means.listener.step(f"{held.name} runs again with {held.image}")
     return trouble
+
+
+def _start_again(means: Means, held: HeldContainer) -> None:
+    """One that was only stopped; what somebody removed meanwhile is whoever's that did it."""
+    for facts in _named(means.engine, held.name):
+        let_go(means.engine, facts.id, held.policy)
+        if held.ran and not facts.running:
+            means.engine.start(facts.id)
+            means.listener.step(f"Started {held.name}")
 
 
 def _renew(means: Means, deployment: Deployment, held: HeldContainer) -> None:
@@ -137,7 +174,7 @@ def _old(means: Means, deployment: Deployment, held: HeldContainer) -> Container
     if left := unfinished(engine, held.name):
         put_back(engine, left, run=False)
     facts = look(engine, held.name)
-    if facts.id == held.id or not held.replaced or facts.image_id == held.image_id:
+    if facts.id == held.id or facts.image_id == held.image_id:
         return facts
     reference = _tag_or_id(engine, held)
     return _made_again(means, deployment, facts, reference)

@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchctl.database.failure import explain_os
 from orchctl.database.inspect import inspect
 from orchctl.database.lock import hold
+from orchctl.database.open import sidecars
+from orchctl.database.space import require
 from orchctl.errors import OrchctlError
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.take import take
@@ -21,6 +24,17 @@ if TYPE_CHECKING:
     from orchctl.snapshots.manifest import Snapshot
     from orchctl.upgrade.course import Arrival
     from orchctl.upgrade.report import Listener
+
+
+def require_room(settings: Settings, deployment: Deployment) -> None:
+    """See that there is room for the snapshot of a deploy, as long as nothing is stopped.
+
+    Raises:
+        Refused: `no-space`.
+    """
+    file = Path(deployment.database).resolve()
+    size = sum(one.stat().st_size for one in (file, sidecars(file)["-wal"]) if one.exists())
+    require(snapshot_directory(settings, file), size, f"a snapshot of {file.name}")
 
 
 def take_snapshot(means: Means, deployment: Deployment) -> Snapshot:
@@ -61,7 +75,11 @@ def heads_now(deployment: Deployment) -> tuple[str, ...]:
 
 
 def write_journal(settings: Settings, deployment: Deployment, *, event: str = "deploy") -> None:
-    """Write into the database's journal what was put into service, or taken out of it."""
+    """Write into the database's journal what was put into service, or taken out of it.
+
+    Raises:
+        Refused, OperationFailed: It can't be written.
+    """
     file = Path(deployment.database)
     entry = Entry(
         event=event,
@@ -74,7 +92,11 @@ def write_journal(settings: Settings, deployment: Deployment, *, event: str = "d
         version_table=deployment.version_table,
         image=deployment.image_id,
     )
-    Journal(snapshot_directory(settings, file), file).append(entry)
+    journal = Journal(snapshot_directory(settings, file), file)
+    try:
+        journal.append(entry)
+    except OSError as error:
+        raise explain_os(error, journal.path, doing="write") from error
 
 
 def put_database_back(settings: Settings, listener: Listener, deployment: Deployment) -> str | None:
@@ -106,6 +128,12 @@ def put_database_back(settings: Settings, listener: Listener, deployment: Deploy
 def _differs(settings: Settings, deployment: Deployment) -> bool:
     file = Path(deployment.database)
     snapshot = Catalog(snapshot_directory(settings, file), file).get(deployment.snapshot or "")
+    return differs(deployment, snapshot)
+
+
+def differs(deployment: Deployment, snapshot: Snapshot) -> bool:
+    """Whether the database is at other revisions, or has another schema, than the snapshot."""
+    file = Path(deployment.database)
     try:
         facts = inspect(file, version_table=deployment.version_table)
     except OrchctlError:

@@ -75,8 +75,12 @@ def _ran(
         errors="replace",
     ) as running:
         last = ""
-        for line in running.stdout or ():
-            if line.strip():
-                last = masked_url(line.strip())
-                listener.running(f"  {last}")
+        try:
+            for line in running.stdout or ():
+                if line.strip():
+                    last = masked_url(line.strip())
+                    listener.running(f"  {last}")
+        except BaseException:
+            running.terminate()  # it must not go on while what was done is undone
+            raise
     return running.returncode, last

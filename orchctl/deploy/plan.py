@@ -13,9 +13,10 @@ from orchctl.deploy.chain import pending_here, require_sound_chain
 from orchctl.deploy.images import require_image
 from orchctl.deploy.place import DeployedDatabase, find_deployed
 from orchctl.deploy.record import HeldContainer
-from orchctl.errors import Refused, WorkloadFailed
+from orchctl.errors import Refused
 from orchctl.workloads.docker.database import unmounted_databases
 from orchctl.workloads.docker.find import SET_ASIDE, find
+from orchctl.workloads.docker.restart import require_awake, require_lasting
 from orchctl.workloads.docker.writers import sharers_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class DeployPlan:
         image_id: The image itself.
         containers: What will be stopped, those that get the new image first.
         snapshot_directory: Where the snapshot goes.
-        nothing_to_do: Whether image and revision are there already.
+        nothing_to_do: Whether image and revision are there already, and run.
     """
 
     target: str
@@ -109,6 +110,7 @@ def plan_deploy(
     upgrade = _pending(settings, chain, revision)
     held = held_containers(engine, found, place)
     same = all(one.image_id == image_id for one in found)
+    serves = all(one.state == "running" for one in found)
     version_table = upgrade.version_table if upgrade else place.version_table
     plan = DeployPlan(
         target=str(target),
@@ -125,7 +127,7 @@ def plan_deploy(
         image_id=image_id,
         containers=held,
         snapshot_directory=place.snapshots,
-        nothing_to_do=same and upgrade is not None and not upgrade.steps,
+        nothing_to_do=same and serves and upgrade is not None and not upgrade.steps,
     )
     return plan, settings
 
@@ -156,14 +158,8 @@ def _require_replaceable(engine: Engine, one: ContainerFacts) -> None:
             state="Nothing was changed",
             hint=f"orchctl docker restart {one.name.removesuffix(SET_ASIDE)} brings it to an end",
         )
-    _require_kept(one)
-    if one.state == "paused":
-        raise WorkloadFailed(
-            f"{one.name} is paused, so it would not hear that it should end",
-            code="container-paused",
-            state="Nothing was changed",
-            hint=f"docker unpause {one.name}, then again",
-        )
+    require_lasting(one)
+    require_awake(one)
     if lost := unmounted_databases(engine, one):
         raise Refused(
             f"{', '.join(map(str, lost))} is on no mount of {one.name}: with the old container it "
@@ -171,16 +167,6 @@ def _require_replaceable(engine: Engine, one: ContainerFacts) -> None:
             code="database-on-layer",
             state="Nothing was changed",
             hint=f"docker cp {one.name}:{lost[0]} . saves it; mount a volume there",
-        )
-
-
-def _require_kept(one: ContainerFacts) -> None:
-    if one.removed_at_end:
-        raise Refused(
-            f"{one.name} was started with --rm: stopping it removes it and its own volumes",
-            code="removed-at-end",
-            state="Nothing was changed",
-            hint="Start it without --rm",
         )
 
 
@@ -202,14 +188,15 @@ def held_containers(
             if sharer.writable and (one.running or one.state == "restarting" or one.revived):
                 others[one.id] = one
     for one in others.values():
-        _require_kept(one)
+        require_lasting(one)
     return (
-        *(_as_held(one, replaced=True) for one in found),
-        *(_as_held(one, replaced=False) for one in sorted(others.values(), key=lambda c: c.name)),
+        *(as_held(one, replaced=True) for one in found),
+        *(as_held(one, replaced=False) for one in sorted(others.values(), key=lambda c: c.name)),
     )
 
 
-def _as_held(one: ContainerFacts, *, replaced: bool) -> HeldContainer:
+def as_held(one: ContainerFacts, *, replaced: bool) -> HeldContainer:
+    """A container as it is before it is stopped for a deploy."""
     ran = one.running or one.state == "restarting"
     return HeldContainer(
         one.name, one.id, one.restart_policy, ran, replaced, one.image, one.image_id

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from orchctl.database.failure import explain_os
 from orchctl.errors import Refused
 from orchctl.snapshots.durable import sync_directory, write_durably
 
@@ -133,8 +134,23 @@ def read_records(database: Path) -> Records:
         ) from error
 
 
+def needed_snapshots(database: Path) -> frozenset[str]:
+    """Ids of the snapshots by which the deploy that runs, or the last one, can be undone.
+
+    Raises:
+        Refused: As `read_records` does.
+    """
+    records = read_records(database)
+    both = (one.snapshot for one in (records.running, records.last) if one is not None)
+    return frozenset(one for one in both if one)
+
+
 def begin(deployment: Deployment) -> Deployment:
-    """Write down that a deploy begins; the last one that went through is kept beside it."""
+    """Write down that a deploy begins; the last one that went through is kept beside it.
+
+    Raises:
+        Refused, OperationFailed: It can't be written, nor by `advance` and `end`.
+    """
     records = read_records(Path(deployment.database))
     return _write(replace(records, running=deployment), deployment)
 
@@ -174,7 +190,10 @@ def _write(records: Records, deployment: Deployment) -> Deployment:
         "last": records.last and asdict(records.last),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write_durably(path, text.encode(), like=path.parent.stat())
+    try:
+        write_durably(path, text.encode(), like=path.parent.stat())
+    except OSError as error:
+        raise explain_os(error, path, doing="write") from error
     return deployment
 
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from orchctl.deploy import containers, record
 from orchctl.deploy.chain import rehearse_here
-from orchctl.deploy.database import heads_now, take_snapshot, upgrade_here, write_journal
+from orchctl.deploy.database import (
+    heads_now,
+    require_room,
+    take_snapshot,
+    upgrade_here,
+    write_journal,
+)
 from orchctl.deploy.images import keep_previous
 from orchctl.deploy.record import Deployment
 from orchctl.deploy.undo import undo_after
@@ -83,6 +89,7 @@ def deploy(means: Means, deployment: Deployment) -> DeployReport:
             from orchctl.deploy.inside import rehearse_inside
 
             rehearse_inside(means, deployment)
+    require_room(means.settings, deployment)
     for held in deployment.containers:
         if held.replaced:
             keep_previous(means.engine, held.name, held.image_id)
@@ -170,12 +177,13 @@ def _forward(means: Means, deployment: Deployment) -> tuple[Deployment, OrchctlE
     """Everything up to the moment when the new image serves; what went wrong beside it."""
     trouble = None
     if deployment.stage == "stopping":
-        containers.stop_all(means, deployment)
+        deployment = _stopped(means, deployment)
         snapshot = take_snapshot(means, deployment)
         deployment = record.advance(deployment, "upgrading", snapshot=snapshot.id)
     if deployment.stage == "upgrading":
         containers.stop_all(means, deployment)
         means.run_hook("pre-upgrade", deployment)
+        deployment = _stopped(means, deployment)
         _upgrade(means, deployment)
         deployment = record.advance(deployment, "starting", after=heads_now(deployment))
         trouble = _after(means, deployment, "post-upgrade")
@@ -183,6 +191,13 @@ def _forward(means: Means, deployment: Deployment) -> tuple[Deployment, OrchctlE
         containers.put_into_service(means, deployment)
         deployment = record.advance(deployment, "healthy")
     return deployment, trouble
+
+
+def _stopped(means: Means, deployment: Deployment) -> Deployment:
+    """The deploy, everything on its database stopped, what was started since the plan too."""
+    deployment = containers.with_newcomers(means, deployment)
+    containers.stop_all(means, deployment)
+    return deployment
 
 
 def _upgrade(means: Means, deployment: Deployment) -> None:

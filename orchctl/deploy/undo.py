@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchctl.deploy import containers, record
 from orchctl.deploy.database import put_database_back, write_journal
+from orchctl.deploy.images import keep_previous
 from orchctl.errors import (
     Interrupted,
+    OperationFailed,
     OrchctlError,
     Refused,
     RestoreFailed,
@@ -42,14 +45,47 @@ def undo(means: Means, deployment: Deployment) -> str:
     containers.stop_all(means, deployment)
     aside = put_database_back(means.settings, means.listener, deployment)
     trouble = containers.bring_back(means, deployment)
-    ended = replace(deployment, ended=datetime.now(UTC).isoformat(timespec="seconds"))
-    write_journal(means.settings, ended)
-    record.end(ended, went_through=False)
+    _keep_previous_of_last(means, deployment)
+    unwritten = _written_down(means, deployment)
     held = next(one for one in deployment.containers if one.replaced)
     now = f"{held.name} is back with the image it had ({held.image}), {_told(deployment)}"
     if aside is not None:
         now += f"; what was in the database until then is snapshot {aside}"
+    now += unwritten
     return f"{now}. But it is not well: {trouble}" if trouble else now
+
+
+def _keep_previous_of_last(means: Means, deployment: Deployment) -> None:
+    """Give the name that prune spares back to what `rollback --image` would go back to."""
+    last = record.read_records(Path(deployment.database)).last
+    if last is None or last.id == deployment.id:
+        return
+    for held in last.containers:
+        if held.replaced:
+            with contextlib.suppress(WorkloadFailed):  # gone before: told by who goes back
+                keep_previous(means.engine, held.name, held.image_id)
+
+
+def _written_down(means: Means, deployment: Deployment) -> str:
+    """Write that it is over; what is to be told where that can't be done, else nothing.
+
+    A disk that is full must not make what was put back look as if it were not.
+    """
+    ended = replace(deployment, ended=datetime.now(UTC).isoformat(timespec="seconds"))
+    try:
+        write_journal(means.settings, ended)
+        record.end(ended, went_through=False)
+    except (OperationFailed, Refused) as error:
+        return f". That is not on record ({error.message}): orchctl deploy --abort mends it"
+    return ""
+
+
+def _being_undone(found: Deployment, failure: dict[str, Any]) -> Deployment:
+    """A deploy on record as being undone; a full disk is no reason to leave the service down."""
+    try:
+        return record.advance(found, "undoing", failure=failure)
+    except (OperationFailed, Refused):
+        return replace(found, stage="undoing", failure=failure)
 
 
 def undo_after(error: OrchctlError, means: Means, deployment: Deployment) -> OrchctlError:
@@ -67,7 +103,7 @@ def undo_after(error: OrchctlError, means: Means, deployment: Deployment) -> Orc
     failure = {"exit": int(error.exit_code), "code": error.code, "message": error.message}
     means.listener.warning(f"{error.message}; undoing the deploy")
     try:
-        found = record.advance(found, "undoing", failure=failure)
+        found = _being_undone(found, failure)
         now = undo(means, found)
     except (OrchctlError, OSError, KeyboardInterrupt) as second:
         return half_way(error, second)

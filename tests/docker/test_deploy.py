@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.deployed import Deployed, Writer, build, deployed
 from tests.support.docker_engine import docker
+from tests.support.machine import mounted
 from tests.support.preloaded import start
 from tests.support.processes import wait_until
 
@@ -158,15 +160,25 @@ def test_a_dry_run_changes_nothing(service: Deployed, good: tuple[str, str]) -> 
 def test_every_container_on_the_volume_is_stopped_and_started_again(
     service: Deployed, good: tuple[str, str]
 ) -> None:
-    """D05 and D14: another container on the same folder, which its policy would revive."""
-    other = f"{service.name}-other"
-    # On the copy both are there, on the database itself nobody may be.
-    service.project.add("c3", f"{running(service.name)}\nassert len(told) in (0, 2), told")
+    """D05 and D14: others on the same folder, which their policy would revive.
+
+    One of them is started when the plan is made already.
+    """
+    other, late = f"{service.name}-other", f"{service.name}-late"
+    # On the copy all are there, on the database itself nobody may be.
+    service.project.add("c3", f"{running(service.name)}\nassert len(told) in (0, 3), told")
     words = ["--env", "PORT=0", "--network", "none", "--restart", "unless-stopped"]
-    docker("run", "--detach", "--name", other, *words, "--volume", f"{service.data}:/data", good[0])
+    words += ["--volume", f"{service.data}:/data"]
+    docker("run", "--detach", "--name", other, *words, good[0])
+    hook = " ".join(["docker run --detach --name", late, *words, good[0]])
+    settings = service.project.folder / "orchctl.toml"
+    settings.write_text(f"[deploy.hooks]\npre-deploy = '{hook}'\n")
     begun = service.facts(other)
     done = service.deploy("--image", good[1])
     assert done.returncode == 0, done.stderr
+    assert f"{late} was started on this database meanwhile" in done.stderr
+    assert service.facts(late)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert service.facts(late)["State"]["Running"]
     now = service.facts(other)
     assert now["Id"] == begun["Id"]
     assert now["State"]["Running"]
@@ -250,3 +262,98 @@ def test_an_image_that_is_not_there(service: Deployed) -> None:
 def test_nothing_to_resume(service: Deployed, words: list[str], told: str) -> None:
     done = service.deploy(*words)
     assert (done.returncode, told in done.stderr) == (5, True), done.stderr
+
+
+def test_s06_what_the_way_back_needs_is_not_pruned(
+    service: Deployed, good: tuple[str, str]
+) -> None:
+    previous = service.facts()["Image"]
+    done = service.deploy("--image", good[1], "--json")
+    assert done.returncode == 0, done.stderr
+    # A later one that fails leaves the image, too.
+    settings = service.project.folder / "orchctl.toml"
+    settings.write_text("[deploy.hooks]\npre-upgrade = 'exit 1'\n")
+    assert service.deploy("--image", good[0]).returncode == 5
+    settings.unlink()
+    assert service.facts(f"orchctl-previous:{service.name}")["Id"] == previous
+    snapshots = ["--url", f"sqlite:///{service.database}", "backup"]
+    for words in (["create"], ["prune", "--keep-last", "1"]):
+        assert service.orchctl(*snapshots, *words).returncode == 0
+    back = ["rollback", "--image", "--target", service.name, "--accept-data-loss"]
+    snapshot = json.loads(done.stdout)["snapshot"]
+    (file,) = service.data.rglob(f"*{snapshot}*.snapshot")
+    begun = service.facts()
+    file.rename(f"{file}.away")
+    gone = service.orchctl(*back, "--json")  # before anything is stopped for it
+    assert gone.returncode == 5, gone.stderr
+    assert json.loads(gone.stderr.splitlines()[-1])["error"]["code"] == "snapshot-unusable"
+    assert service.facts() == begun
+    Path(f"{file}.away").rename(file)
+    done = service.orchctl(*back)
+    assert done.returncode == 0, done.stderr
+    assert (service.answer(), service.heads()) == ("good 1", ["a1"])
+
+
+def test_s08_a_schema_changed_by_hand_since_takes_no_row_along(
+    service: Deployed, good: tuple[str, str]
+) -> None:
+    """No revision ran, but going back would put the snapshot back all the same."""
+    assert service.deploy("--image", good[1], "--to", "a1").returncode == 0
+    service.write("since")
+    with contextlib.closing(sqlite3.connect(service.database)) as connection, connection:
+        connection.execute("CREATE INDEX by_text ON notes (text)")
+    words = ["rollback", "--image", "--target", service.name]
+    done = service.orchctl(*words)
+    assert (done.returncode, service.answer()) == (5, "good 2"), done.stderr
+    assert "since" in service.notes()
+    assert service.orchctl(*words, "--accept-data-loss").returncode == 0
+    assert service.answer() == "good 1"
+    assert "since" in {note for path in put_aside(service) for note in notes_in(path)}
+
+
+def test_h07_a_full_disk_does_not_keep_the_service_down(
+    good: tuple[str, str], tmp_path: Path
+) -> None:
+    fill = "dd if=/dev/zero of=$(dirname $ORCHCTL_DATABASE)/fill bs=1k 2>/dev/null; exit 1"
+    with mounted(tmp_path / "data", "size=8m") as data, deployed(tmp_path, good[0]) as service:
+        (data / "fill").write_bytes(bytes(7 << 20))
+        begun = service.facts()["State"]["StartedAt"]
+        done = service.deploy("--image", good[1], "--to", "a1", "--json")
+        assert done.returncode == 5, done.stderr
+        assert json.loads(done.stderr.splitlines()[-1])["error"]["code"] == "no-space"
+        assert service.facts()["State"]["StartedAt"] == begun
+        (data / "fill").unlink()
+
+        settings = service.project.folder / "orchctl.toml"
+        settings.write_text(f"[deploy.hooks]\npre-upgrade = '{fill}'\n")
+        done = service.deploy("--image", good[1])
+        assert (done.returncode, service.answer()) == (5, "good 1"), done.stderr
+        assert "not on record" in done.stderr
+        assert service.facts()["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        (data / "fill").unlink()
+        settings.unlink()
+        assert service.deploy("--abort").returncode == 0
+        assert service.record()["running"] is None
+        assert (service.answer(), service.heads()) == ("good 1", ["a1"])
+
+
+def test_sigterm_ends_a_hook_with_the_deploy(service: Deployed, good: tuple[str, str]) -> None:
+    told = service.project.folder / "pid"
+    hook = f"echo $$ > {told}.new; mv {told}.new {told}; exec sleep 1000"
+    settings = service.project.folder / "orchctl.toml"
+    settings.write_text(f"[deploy.hooks]\npre-deploy = '{hook}'\n")
+    words = ["deploy", f"docker:{service.name}", "--image", good[1]]
+    running = start(service.project, *words)
+    wait_until(told.exists, "the hook is at work")
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    wait_until(lambda: not Path("/proc", told.read_text().strip()).exists(), "the hook is over")
+
+
+def test_a_container_that_is_down_is_no_reason_to_do_nothing(service: Deployed) -> None:
+    docker("stop", "--time", "5", service.name)
+    done = service.deploy("--to", "a1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["deployed"] is True
+    assert service.answer() == "good 1"

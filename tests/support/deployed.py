@@ -158,7 +158,7 @@ def deployed(folder: Path, image: str) -> Iterator[Deployed]:
     project = Project(folder / "project")
     project.add("a1", TABLES)
     data = folder / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     made = project.orchctl("--url", f"sqlite:///{data / 'app.db'}", "upgrade", "--no-backup")
     assert made.returncode == 0, made.stderr
     project.add("b2", COLUMN, "op.drop_column('notes', 'stars')")
