@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchctl.errors import UsageError
+from orchctl.errors import TimedOut, UsageError
 
 # Seconds; a repository on a slow disk, not a hung credential prompt.
 _PATIENCE = 60.0
+# What `git rev-parse --local-env-vars` lists, of which git hands some to its hooks: in a linked
+# work tree it names the repository, and takes the folder that it is asked in for the top.
+_LOCAL = frozenset(
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_DIR GIT_GRAFT_FILE"
+    " GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE GIT_INTERNAL_SUPER_PREFIX GIT_NO_REPLACE_OBJECTS"
+    " GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_REPLACE_REF_BASE GIT_SHALLOW_FILE GIT_WORK_TREE".split()
+)
+# A folder may be named [id], and anybody's configuration may colour and sign what is read here.
+_PLAINLY = (
+    "--literal-pathspecs",
+    *("-c", "core.quotePath=false", "-c", "color.ui=false", "-c", "log.showSignature=false"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +62,10 @@ class Repository:
         Raises:
             UsageError: It is in none, or there is no git.
         """
+        # git keeps no empty folders: that of the revisions may be gone.
+        there = next((one for one in (path, *path.parents) if one.is_dir()), path)
         try:
-            found = _git(path, "rev-parse", "--show-toplevel")
+            found = _git(there, "rev-parse", "--show-toplevel")
         except FileNotFoundError as error:
             raise UsageError("git is not installed", code="no-git") from error
         if found.returncode:
@@ -59,7 +74,7 @@ class Repository:
                 code="no-repository",
                 hint=_said(found),
             )
-        return cls(Path(found.stdout.decode().rstrip("\n")).resolve())
+        return cls(Path(os.fsdecode(found.stdout).rstrip("\n")).resolve())
 
     def commit(self, ref: str) -> str:
         """The full hash of the commit that a name stands for.
@@ -70,7 +85,7 @@ class Repository:
         found = _git(self.folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
         if found.returncode or ref.startswith("-"):
             raise UsageError(
-                f"git knows no commit {ref}",
+                f"git knows no commit {ref}" if ref.strip() else "No branch is named",
                 code="no-such-commit",
                 hint="git fetch origin brings the others' branches; then it is origin/BRANCH",
             )
@@ -121,6 +136,15 @@ class Repository:
             start = end + 1 + int(size) + 1
         return contents
 
+    def merge(self, ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
+        """What git makes of a file that both sides changed; None where it would stop at it."""
+        with tempfile.TemporaryDirectory(prefix="orchctl-merge-") as folder:
+            paths = [Path(folder, name) for name in ("ours", "base", "theirs")]
+            for path, data in zip(paths, (ours, base, theirs), strict=True):
+                path.write_bytes(data)
+            found = _git(self.folder, "merge-file", "--stdout", "--quiet", *map(str, paths))
+        return found.stdout if found.returncode == 0 else None
+
     def last_change(self, commit: str, path: str) -> Commit | None:
         """The last commit that changed a file; None when it isn't in that history."""
         found = _git(self.folder, "log", "-1", "--format=%h%x00%as%x00%an", commit, "--", path)
@@ -147,8 +171,16 @@ class Repository:
 
     def renames(self, commit: str, folders: Iterable[str]) -> Mapping[str, str | None]:
         """What a commit did to files of some folders: each old path with its new one, or None."""
-        words = ("show", "--format=", "--name-status", "-z", "-M", commit, "--", *folders)
-        fields = os.fsdecode(_git(self.folder, *words).stdout).split("\0")
+        return self._renames(("show", "--format=", commit), folders)
+
+    def renamed(self, before: str, after: str, folders: Iterable[str]) -> Mapping[str, str]:
+        """The files of some folders that have another path in a later commit: old and new."""
+        found = self._renames(("diff", before, after), folders)
+        return {old: new for old, new in found.items() if new is not None and new != old}
+
+    def _renames(self, words: Sequence[str], folders: Iterable[str]) -> dict[str, str | None]:
+        asked = (*words, "--name-status", "-z", "-M", "--", *folders)
+        fields = os.fsdecode(_git(self.folder, *asked).stdout).split("\0")
         found: dict[str, str | None] = {}
         place = 0
         while place < len(fields) - 1:
@@ -171,14 +203,20 @@ class Repository:
 
 
 def _git(folder: Path, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["git", "-c", "core.quotePath=false", *words],
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=_PATIENCE,
-    )
+    try:
+        return subprocess.run(
+            ["git", *_PLAINLY, *words],
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if name not in _LOCAL},
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(
+            f"git {words[0]} did not finish within {_PATIENCE:.0f} s", code="git-timeout"
+        ) from error
 
 
 def _said(found: subprocess.CompletedProcess[bytes]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from orchctl.chain.contents import is_revision_name, read_data
 from orchctl.chain.findings import Finding
@@ -24,7 +25,7 @@ class MergedChain:
         files: The files, those of the work tree first.
         commits: For a file, the commit to ask who brought it in: the other branch's for what only
             it has, else the present one.
-        both: Paths that both sides changed, each its own way; ours is in `files`.
+        both: Paths at which git will stop, as both sides changed them; ours is in `files`.
     """
 
     files: tuple[RevisionFile, ...]
@@ -37,7 +38,8 @@ def merged_chain(
 ) -> MergedChain:
     """Put the work tree's revision files and another branch's together, file by file.
 
-    What one side alone changed since the commit they have in common is taken from that side.
+    What one side alone changed since the commit they have in common is taken from that side; what
+    both changed is merged line by line, as git does.
 
     Args:
         repository: Where they are.
@@ -54,22 +56,87 @@ def merged_chain(
     mine = {found: file for file in files if (found := repository.path_of(file.path))}
     # git would wait for a pipe, and stop at what it may not read.
     readable = [path for path, file in mine.items() if isinstance(read_data(str(file.path)), bytes)]
-    ours = repository.object_ids(readable)
-    theirs = _revisions(repository.tree(theirs_at, folders), folders, recursive=place.recursive)
-    base = repository.tree(base_at, folders)
-    taken, both = [], []
-    for path, id_ in theirs.items():
-        if ours.get(path) == base.get(path) != id_:
-            taken.append(path)
-        elif id_ not in (base.get(path), ours.get(path)):
-            both.append(path)
-    gone = {path for path in ours if path not in theirs and ours[path] == base.get(path)}
-    contents = repository.contents(theirs[path] for path in taken)
-    kept = [file for path, file in mine.items() if path not in gone and path not in taken]
-    kept += [file for file in files if repository.path_of(file.path) is None]
-    other = [parse(repository.folder / path, contents[theirs[path]]) for path in taken]
-    commits = {file.path: "HEAD" for file in kept} | {file.path: theirs_at for file in other}
-    return MergedChain((*kept, *other), commits, tuple(both))
+
+    def tree(commit: str) -> dict[str, str]:
+        return _revisions(repository.tree(commit, folders), folders, recursive=place.recursive)
+
+    base = tree(base_at)
+    ours = _Side(
+        repository.object_ids(readable), repository.renamed(base_at, "HEAD", folders), "HEAD"
+    )
+    theirs = _Side(tree(theirs_at), repository.renamed(base_at, theirs_at, folders), theirs_at)
+    kept = [file for file in files if repository.path_of(file.path) not in ours.ids]
+    taken: list[str] = []
+    contested: list[_Meeting] = []
+    for one in _meetings(base, ours, theirs):
+        if one.theirs in (one.ours, one.base):
+            kept += [mine[path] for path, _ in one.ours]
+        elif one.ours == one.base:
+            taken += [path for path, _ in one.theirs]
+        else:
+            contested.append(one)
+    merged, both = _settled(repository, mine, contested)
+    contents = repository.contents(theirs.ids[path] for path in taken)
+    other = [parse(repository.folder / path, contents[theirs.ids[path]]) for path in taken]
+    commits = {file.path: ours.commit for file in (*kept, *merged)}
+    commits |= {file.path: theirs.commit for file in other}
+    return MergedChain((*kept, *merged, *other), commits, both)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two branches: the object id of each revision file, and where files went."""
+
+    ids: Mapping[str, str]
+    moves: Mapping[str, str]
+    commit: str
+
+    def found(self, old: str) -> tuple[tuple[str, str], ...]:
+        """What became of a file: its path and object id; nothing where it is gone."""
+        path = old if old in self.ids else self.moves.get(old, "")
+        return ((path, self.ids[path]),) if path in self.ids else ()
+
+
+class _Meeting(NamedTuple):
+    """One file on both sides and before they parted: path and object id, or nothing."""
+
+    base: tuple[tuple[str, str], ...]
+    ours: tuple[tuple[str, str], ...]
+    theirs: tuple[tuple[str, str], ...]
+
+
+def _meetings(base: Mapping[str, str], ours: _Side, theirs: _Side) -> Iterator[_Meeting]:
+    known: set[str] = set()
+    for old, id_ in base.items():
+        one = _Meeting(((old, id_),), ours.found(old), theirs.found(old))
+        known |= {path for side in one for path, _ in side}
+        yield one
+    for path in dict.fromkeys((*ours.ids, *theirs.ids)):
+        if path not in known:
+            yield _Meeting((), ours.found(path), theirs.found(path))
+
+
+def _settled(
+    repository: Repository, mine: Mapping[str, RevisionFile], contested: Sequence[_Meeting]
+) -> tuple[list[RevisionFile], tuple[str, ...]]:
+    """What git makes of the files that both sides changed, and the paths at which it stops."""
+    wanted = (id_ for one in contested for side in (one.base, one.theirs) for _, id_ in side)
+    contents = repository.contents(wanted)
+    settled: list[RevisionFile] = []
+    stops: list[str] = []
+    for base, ours, theirs in contested:
+        data = read_data(str(mine[ours[0][0]].path)) if ours else b""
+        merged = None
+        if base and ours and theirs and isinstance(data, bytes):
+            merged = repository.merge(data, contents[base[0][1]], contents[theirs[0][1]])
+        if merged is not None:
+            moved = theirs[0][0] != base[0][0]
+            path = repository.folder / theirs[0][0] if moved else mine[ours[0][0]].path
+            settled.append(parse(path, merged))
+            continue
+        settled += [mine[path] for path, _ in ours]
+        stops.append((ours or theirs)[0][0])
+    return settled, tuple(stops)
 
 
 def _revisions(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from orchctl.chain.findings import Finding
 from orchctl.chain.git import Repository
 from orchctl.chain.parse import parse
 from orchctl.chain.project import ChainPlace
-from orchctl.errors import UsageError
+from orchctl.errors import TimedOut, UsageError
 
 # A search through all of history each: enough to see what happened.
 _MOST = 5
@@ -28,13 +30,15 @@ def with_history(findings: Iterable[Finding], place: ChainPlace) -> list[Finding
     missing = [one for one in found if one.rule == "C06" and one.missing]
     if not missing:
         return found
-    try:
-        repository = Repository.of(place.locations[0])
-    except UsageError:
-        return found
-    folders = [path for one in place.locations if (path := repository.path_of(one)) is not None]
+    told: dict[str, str] = {}
     ids = list(dict.fromkeys(one.missing for one in missing if one.missing))[:_MOST]
-    told = {id_: said for id_ in ids if (said := _told(repository, folders, id_))}
+    # It is a help, no more: without git, or where its history is too long, there is none.
+    with contextlib.suppress(UsageError, TimedOut):
+        repository = Repository.of(place.locations[0])
+        folders = [path for one in place.locations if (path := repository.path_of(one)) is not None]
+        for id_ in ids:
+            if said := _told(repository, folders, id_):
+                told[id_] = said
     return [
         replace(one, suggestion=told[one.missing]) if one.missing in told else one for one in found
     ]
@@ -53,7 +57,9 @@ def _told(repository: Repository, folders: Sequence[str], id_: str) -> str | Non
     new = repository.renames(full, folders).get(old, old)
     name = Path(old).name
     if new is None:
-        return f"{commit} deleted {name}: git checkout {commit.id}^ -- {old} brings it back"
+        # From the top, wherever that is typed.
+        typed = f"git checkout {commit.id}^ -- {shlex.quote(f':/{old}')}"
+        return f"{commit} deleted {name}: {typed} brings it back"
     renamed = _id_in(repository, full, new)
     if renamed is None or renamed == id_:
         return None

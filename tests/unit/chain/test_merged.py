@@ -104,6 +104,82 @@ def test_a_file_changed_on_both_sides(repository: GitRepository) -> None:
     assert repository.git("merge", "main", check=False).returncode == 1
 
 
+def test_both_sides_changed_a_file_in_ways_that_git_puts_together(
+    repository: GitRepository,
+) -> None:
+    """Theirs has another parent, ours another upgrade(): once merged there are two heads."""
+    file = write(versions(repository), [Link("003", ("002",))]) / "003_step.py"
+    repository.commit("a third")
+    repository.branch("feature")
+    file.write_text(file.read_text().replace("pass", "op.execute('')"))
+    repository.commit("ours")
+    repository.switch("main")
+    text = file.read_text()
+    file.write_text(text.replace("down_revision = '002'", "down_revision = '001'"))
+    assert file.read_text() != text
+    repository.commit("theirs")
+    repository.switch("feature")
+    (finding,) = check(repository)
+    assert finding.message.startswith("Once merged with main: C04, 2 heads: ")
+    repository.git("merge", "-q", "-m", "merge", "main")
+    assert check(repository) == []
+
+
+def test_a_file_that_is_gone_there_and_changed_here(repository: GitRepository) -> None:
+    repository.branch("feature")
+    repository.switch("main")
+    (versions(repository) / "002_step.py").unlink()
+    repository.commit("theirs")
+    repository.switch("feature")
+    write(versions(repository), [Link("002", ("001",), ("ours",))])
+    repository.commit("ours")
+    (finding,) = check(repository)
+    assert (finding.severity, finding.path) == ("warning", versions(repository) / "002_step.py")
+    assert repository.git("merge", "main", check=False).returncode == 1
+
+
+@pytest.mark.parametrize("renamed_here", [True, False])
+def test_a_file_renamed_on_one_side_and_changed_on_the_other(
+    repository: GitRepository, renamed_here: bool
+) -> None:
+    """git follows it; one revision is not two of the same id."""
+    file = versions(repository) / "002_step.py"
+    for branch, renames in (("feature", renamed_here), ("theirs", not renamed_here)):
+        repository.branch(branch)
+        if renames:
+            file.rename(file.with_name("002_other.py"))
+        else:
+            file.write_text(file.read_text().replace("pass", "op.execute('')"))
+        repository.commit(branch)
+    repository.switch("feature")
+    assert check(repository, "theirs") == []
+    repository.git("merge", "-q", "-m", "merge", "theirs")
+    assert [one.name for one in versions(repository).glob("002*")] == ["002_other.py"]
+
+
+def test_a_hook_of_a_linked_work_tree(
+    repository: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git tells it where the repository is; with that alone, each folder is the top of one."""
+    branches(repository, [Link("0aa", ("002",))], [Link("0bb", ("002",))])
+    repository.switch("main")
+    linked = GitRepository(tmp_path / "linked")
+    repository.git("worktree", "add", "-q", str(linked.folder), "feature")
+    monkeypatch.setenv("GIT_DIR", str(repository.folder / ".git" / "worktrees" / "linked"))
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
+    (finding,) = check(linked)
+    assert finding.message.startswith("Once merged with main: C04, 2 heads: ")
+
+
+def test_all_revisions_gone(repository: GitRepository) -> None:
+    """git keeps no empty folder, and whoever asks for the merged tree is not told to install it."""
+    repository.branch("feature")
+    for file in versions(repository).iterdir():
+        file.unlink()
+    versions(repository).rmdir()
+    assert check(repository) == []
+
+
 def test_wrong_input_is_one_line(repository: GitRepository, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="git knows no commit nowhere"):
         check(repository, "nowhere")

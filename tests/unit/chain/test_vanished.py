@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,20 @@ def test_a_file_that_was_deleted(repository: GitRepository) -> None:
     command = said.partition(": ")[2].partition(" brings")[0]
     repository.git(*command.split()[1:])
     assert (repository.folder / "versions" / "0aa1_step.py").is_file()
+
+
+def test_the_command_works_from_anywhere_and_with_blanks(tmp_path: Path) -> None:
+    made = GitRepository.make(tmp_path / "repository")
+    folder = write(made.folder / "my app" / "versions", [Link("0aa1"), Link("0bb2", ("0aa1",))])
+    made.commit("two revisions")
+    (folder / "0aa1_step.py").unlink()
+    made.commit("tidy up")
+    place = ChainPlace((folder,))
+    found = verify(place.read(), place.locations).findings
+    (missing,) = (one for one in with_history(found, place) if one.rule == "C06")
+    command = (missing.suggestion or "").partition(": ")[2].partition(" brings")[0]
+    subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
+    assert (folder / "0aa1_step.py").is_file()
 
 
 def test_without_git_the_suggestion_is_as_it_was(tmp_path: Path) -> None:
