@@ -82,10 +82,14 @@ def several_heads(chain: CheckedChain) -> Iterator[Finding]:
     last = graph.revisions[heads[-1]]
     addressable = all(head in named for head in heads)
     ways = _listed([f"{named[head]}@head" for head in heads if head in named])
+    # A merge whose parents are computed may join any number of them.
+    joining = [one.path.name for one in chain.files if "down_revision" in one.unknown]
+    unless = f", unless {_listed(joining)} joins them, whose parents are not known"
     yield Finding(
         "C04",
-        "warning" if addressable else "error",
-        f"{len(heads)} heads: {_with_files(graph, heads)}{_common_parent(graph, heads)}",
+        "warning" if addressable or joining else "error",
+        f"{len(heads)} heads: {_with_files(graph, heads)}{_common_parent(graph, heads)}"
+        + (unless if joining else ""),
         suggestion=f"upgrade heads, or one of {ways}"
         if addressable
         else 'orchctl merge heads -m "merge"',

@@ -19,6 +19,8 @@ from orchctl.chain.values import Computed, Value, module_values
 
 # Alembic takes the id from the name of a file that declares none (alembic/script/base.py).
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
+# With these, its name does not count: the second stands for whatever may be bound.
+_TELLING = ("revision", "*")
 _OPENING = re.compile(r"""[rRuU]?(?:"{3}|'{3}|"|')""")
 _BODY = re.compile(r"\n(?:def |class |async |@)")
 _MENTIONED = re.compile(r"\b(?:" + "|".join(NAMES) + r")\b")
@@ -76,7 +78,7 @@ def _described(
     whole: bool,
 ) -> RevisionFile:
     values = _values(body)
-    legacy = _LEGACY_NAME.match(path.name) if whole and "revision" not in values else None
+    legacy = _LEGACY_NAME.match(path.name) if whole and values.keys().isdisjoint(_TELLING) else None
     facts = {name: read_fact(name, values.get(name), source) for name in NAMES}
     missing = set() if legacy is None else {"revision"}
     problems = [problem for fact in facts.values() for problem in fact.problems]

@@ -12,6 +12,8 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from orchctl.chain.touched import bound_in_passing, changed_by, touched_by
+
 
 # Named tuples, because thousands are made and each dataclass costs a millisecond at start-up.
 class Constant(NamedTuple):
@@ -64,11 +66,14 @@ def module_values(body: Sequence[ast.stmt]) -> dict[str, Value]:
         body: The statements, in order.
 
     Returns:
-        Each name bound at module level. The key `*` is there when a star import was met: any
-        name may have come from it.
+        Each name bound at module level. The key `*` is there when a star import was met, or
+        something else that any name may have come from.
     """
     scope: dict[str, Value] = {}
     _run(body, scope)
+    if passing := bound_in_passing(body):
+        known = scope if "*" in passing else passing
+        scope |= {name: Computed(body[0]) for name in (*known, *passing)}
     return scope
 
 
@@ -109,6 +114,22 @@ def _bind(target: ast.expr, value: Value, scope: dict[str, Value]) -> None:
         items = items_of(value) if isinstance(value, Series) and matching else ()
         for index, element in enumerate(target.elts):
             _bind(element, items[index] if items else Computed(target), scope)
+    elif name := changed_by(target):
+        _unknow(name, target, scope)
+
+
+def _called(statement: ast.Expr, scope: dict[str, Value]) -> None:
+    if name := changed_by(statement):
+        _unknow(name, statement, scope)
+
+
+def _unknow(name: str, origin: ast.AST, scope: dict[str, Value]) -> None:
+    """Take a list for unknown, by all its names."""
+    held = scope.get(name)
+    if isinstance(held, Series):
+        for other, value in scope.items():
+            if isinstance(value, Series) and value.node is held.node:
+                scope[other] = Computed(origin)
 
 
 def _condition(statement: ast.If, scope: dict[str, Value]) -> None:
@@ -147,17 +168,8 @@ def _repeated(statement: ast.For | ast.AsyncFor | ast.While, scope: dict[str, Va
 
 
 def _unsettled(body: Iterable[ast.stmt], origin: ast.stmt) -> dict[str, Value]:
-    """Every name that the statements bind or delete, as unknown."""
-    names: set[str] = set()
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                names.add(node.id)
-            elif isinstance(node, ast.alias):
-                names.add((node.asname or node.name).partition(".")[0])
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names.add(node.name)
-    return {name: Computed(origin) for name in names}
+    """Every name that the statements bind, delete or may change, as unknown."""
+    return dict.fromkeys(touched_by(body), Computed(origin))
 
 
 def _chosen(statement: ast.Match, scope: dict[str, Value]) -> None:
@@ -233,12 +245,15 @@ def _deleted(statement: ast.Delete, scope: dict[str, Value]) -> None:
     for target in statement.targets:
         if isinstance(target, ast.Name):
             scope.pop(target.id, None)
+        elif name := changed_by(target):
+            _unknow(name, target, scope)
 
 
 _HANDLERS: dict[type[ast.stmt], Callable[..., None]] = {
     ast.Assign: _assign,
     ast.AnnAssign: _annotated,
     ast.AugAssign: _augmented,
+    ast.Expr: _called,
     ast.If: _condition,
     ast.Try: _attempt,
     ast.TryStar: _attempt,

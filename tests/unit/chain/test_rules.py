@@ -315,6 +315,24 @@ def test_c04_labels_that_are_computed_are_labels() -> None:
     assert not verify([*files, parse(Path("/v/d.py"), b"revision='d'\ndown_revision='a'\n")]).ok
 
 
+def test_c04_a_merge_whose_parents_are_computed_may_join_any_number() -> None:
+    names = ("a", "b", "c")
+    files = [
+        parse(Path(f"/v/{one}.py"), f"revision='{one}'\ndown_revision=None".encode())
+        for one in names
+    ]
+    merge = b"revision = 'd'\ndown_revision = []\ndown_revision.extend(PARENTS)\n"
+    report = verify([*files, parse(Path("/v/d.py"), merge)])
+    assert "unless d.py joins them" in next(x.message for x in report.findings if x.rule == "C04")
+    assert report.ok
+
+
+def test_c08_where_any_name_may_be_bound_the_files_name_is_no_id() -> None:
+    for text in (b"from elsewhere import *\n", b"exec(IDS)\n"):
+        (finding,) = verify([parse(Path("/v/a1.py"), text)]).findings
+        assert (finding.rule, finding.severity) == ("C08", "warning")
+
+
 # -- particular cases ------------------------------------------------------------------------
 
 

@@ -47,6 +47,9 @@ WORKED_OUT = {
     "unicode": "x = 'ä'",
     "bytes": "x = b'1'",
     "number": "x = 5",
+    "a method that changes nothing": "x = '1'\ntry:\n    x.lower()\nfinally:\n    pass",
+    "globals of a function": "x = '1'\ndef upgrade(name):\n    globals()[name]()",
+    "another list": "y = []\nx = []\ny.append('a')",
 }
 
 
@@ -95,6 +98,14 @@ COMPUTED = {
     "wrong length": "x, y = 'a'",
     "own tuple": "def tuple(x): return 1\nx = tuple(('a',))",
     "match": "match make():\n    case 1:\n        x = '1'",
+    "appended to": "x = ['a']\nx.append('b')",
+    "appended to by another name": "y = ['a']\nx = y\ny.extend(['b'])",
+    "appended to in a loop": "x = []\nfor y in 'ab':\n    x.append(y)",
+    "one item assigned": "x = ['a']\nx[0] = 'b'",
+    "in passing": "x = '1'\nif (x := '2'):\n    pass",
+    "by a function": "x = '1'\ndef f():\n    global x\n    x = '2'\nf()",
+    "behind its back": "x = '1'\nglobals()['x'] = '2'",
+    "one item deleted": "x = ['a', 'b']\ndel x[0]",
 }
 
 
