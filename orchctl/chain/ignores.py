@@ -12,7 +12,13 @@ from orchctl.chain.findings import Finding
 if TYPE_CHECKING:
     import tokenize
 
-_COMMENT = re.compile(r"#\s*orchctl\s*:\s*ignore\s*(?:\[([^\]]*)\])?[\s:,;-]*(.*)$")
+_COMMENT = re.compile(
+    r"#\s*orchctl\s*:\s*ignore\b\s*(?:\[([^\]]*)\])?[\s:,;-]*((?:(?!#\s*orchctl\s*:).)*)"
+)
+# Other tools' comments share the line; what they say is no reason.
+_OTHERS = re.compile(
+    r"#\s*(?:noqa|nosec|nosemgrep|(?:fmt|isort|mypy|pragma|pylint|pyright|ruff|type)\s*:).*"
+)
 
 
 class Ignore(NamedTuple):
@@ -21,7 +27,8 @@ class Ignore(NamedTuple):
     Attributes:
         line: Where it stands, from 1.
         column: Where it starts, from 1.
-        covers: The lines it is about: its own; for a comment on a line of its own the next one too.
+        covers: The lines it is about: its own; for a comment on a line of its own that of the code
+            below it, too.
         rules: The ids between the brackets, upper case.
         reason: What stands behind them.
     """
@@ -41,21 +48,37 @@ def ignores_of(text: str) -> tuple[Ignore, ...]:
     import tokenize
 
     try:
-        return tuple(
-            _ignore(token, match)
+        comments = [
+            token
             for token in tokenize.generate_tokens(io.StringIO(text).readline)
-            if token.type == tokenize.COMMENT and (match := _COMMENT.match(token.string))
-        )
+            if token.type == tokenize.COMMENT
+        ]
     except (tokenize.TokenError, SyntaxError):
         return ()  # C07 has told
+    alone = {token.start[0] for token in comments if _is_alone(token)}
+    return tuple(
+        _ignore(token, match, alone)
+        for token in comments
+        for match in _COMMENT.finditer(token.string)
+    )
 
 
-def _ignore(token: tokenize.TokenInfo, match: re.Match[str]) -> Ignore:
+def _is_alone(token: tokenize.TokenInfo) -> bool:
+    return not token.line[: token.start[1]].strip()
+
+
+def _ignore(token: tokenize.TokenInfo, match: re.Match[str], alone: set[int]) -> Ignore:
     line, offset = token.start
-    alone = not token.line[:offset].strip()
     rules = tuple(word.strip().upper() for word in (match[1] or "").split(",") if word.strip())
-    covers = (line, line + 1) if alone else (line,)
-    return Ignore(line, offset + 1, covers, rules, match[2].strip())
+    covers: tuple[int, ...] = (line,)
+    if line in alone:
+        # Several may stand above one line, and a reason may go on in the next comment.
+        below = line + 1
+        while below in alone:
+            below += 1
+        covers = (line, below)
+    reason = _OTHERS.sub("", match[2]).strip()
+    return Ignore(line, offset + match.start() + 1, covers, rules, reason)
 
 
 def without_ignored(

@@ -26,6 +26,8 @@ def left(text: str, *findings: tuple[str, int]) -> list[tuple[str, int | None]]:
         "drop()  # orchctl: ignore[L02] moved to archive",
         "drop()  # orchctl:ignore[ l02 ]: moved to archive",
         "drop()  # orchctl: ignore[L02] - moved",
+        "drop()  # noqa: S608  # orchctl: ignore[L02] moved",
+        "drop()  # orchctl: ignore[L02] #123 # noqa",
     ],
 )
 def test_a_comment_with_a_reason_ignores_its_line(text: str) -> None:
@@ -37,12 +39,22 @@ def test_alone_on_its_line_it_is_about_the_next_one() -> None:
     assert left("pass  # orchctl: ignore[L02] x\ndrop()\n", ("L02", 2)) == [("L02", 2), ("I02", 1)]
 
 
+def test_several_may_stand_above_a_line_and_a_reason_may_be_long() -> None:
+    text = "# orchctl: ignore[L02] moved\n# in May\n# orchctl: ignore[L05] x\ndrop()\n"
+    assert left(text, ("L02", 4), ("L05", 4)) == []
+    text = "drop()  # orchctl: ignore[L02] moved  # orchctl: ignore[L05] x\n"
+    assert left(text, ("L02", 1), ("L05", 1)) == []
+    assert left("# orchctl: ignore[L02] moved\n\ndrop()", ("L02", 3)) == [("L02", 3), ("I02", 1)]
+
+
 def test_several_rules_in_one() -> None:
     assert left("drop()  # orchctl: ignore[L02, L05] moved", ("L02", 1), ("L05", 1)) == []
 
 
 def test_without_a_reason_it_ignores_nothing() -> None:
     assert left("drop()  # orchctl: ignore[L02]", ("L02", 1)) == [("L02", 1), ("I01", 1)]
+    text = "drop()  # orchctl: ignore[L02]  # noqa: S608"
+    assert left(text, ("L02", 1)) == [("L02", 1), ("I01", 1)]
 
 
 @pytest.mark.parametrize("comment", ["ignore", "ignore[]", "ignore everything"])
