@@ -89,12 +89,37 @@ def read_lock(path: Path) -> tuple[Locked, ...]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        parts = line.split()
-        if len(parts) != 3 or line.startswith(("<<<<<<<", ">>>>>>>", "=======")):
+        one = _locked(line, number)
+        if one is None:
             raise _unreadable(path, f"line {number} is {line[:40]!r}")
-        parents = () if parts[1] == _BASE else tuple(map(unquote, parts[1].split(",")))
-        found.append(Locked(unquote(parts[0]), parents, parts[2], number))
+        found.append(one)
+    seen: set[str] = set()
+    for one in found:
+        # Both sides of a conflict kept: the second line would hide what the first one locked.
+        if one.revision in seen:
+            raise _unreadable(path, f"line {one.line} locks {one.revision} again")
+        seen.add(one.revision)
     return tuple(found)
+
+
+def _locked(line: str, number: int) -> Locked | None:
+    """What one line locks; None when it is none of ours, such as what git puts into conflicts."""
+    parts = line.split()
+    if len(parts) != 3 or line.startswith(("<<<<<<<", "|||||||", "=======", ">>>>>>>", "#")):
+        return None
+    parents = () if parts[1] == _BASE else tuple(map(unquote, parts[1].split(",")))
+    return Locked(unquote(parts[0]), parents, parts[2], number)
+
+
+def _legible(path: Path) -> dict[str, list[Locked]]:
+    """What a lockfile holds of each revision, by its lines: of a conflict both sides."""
+    found: dict[str, list[Locked]] = {}
+    with contextlib.suppress(OSError):
+        text = read_regular(path).decode("utf-8", "replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            if (one := _locked(line, number)) is not None:
+                found.setdefault(one.revision, []).append(one)
+    return found
 
 
 def _unreadable(path: Path, reason: str) -> ConfigurationError:
@@ -115,9 +140,7 @@ def write_lock(path: Path, locked: Sequence[Locked]) -> LockChange:
     Raises:
         ConfigurationError: The folder cannot be written to.
     """
-    before: dict[str, Locked] = {}
-    with contextlib.suppress(ConfigurationError):
-        before = {one.revision: one for one in read_lock(path)}
+    before = _legible(path)
     now = {one.revision: one for one in locked}
     text = _HEADER + "".join(_line(one) for one in locked)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -146,8 +169,9 @@ def _quoted(id_: str) -> str:
     return quote(id_, safe="@+:/().~!*'" + ("-" if id_ != _BASE else "")) if id_ else "%00"
 
 
-def _differs(one: Locked, other: Locked) -> bool:
-    return (one.parents, one.fingerprint) != (other.parents, other.fingerprint)
+def _differs(now: Locked, before: Sequence[Locked]) -> bool:
+    known = [(one.parents, one.fingerprint) for one in before]
+    return (now.parents, now.fingerprint) not in known
 
 
 def frozen(graph: Graph, path: Path, locked: Iterable[Locked]) -> Iterator[Finding]:

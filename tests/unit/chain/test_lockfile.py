@@ -157,7 +157,19 @@ def test_writing_again_says_what_changed(tmp_path: Path) -> None:
     assert (change.added, change.changed, change.removed) == (("003",), ("001",), ("002",))
 
 
-@pytest.mark.parametrize("text", ["<<<<<<< ours\n", "001 -\n", "001 - a b c\n", b"\xff\xfe"])
+def test_writing_over_a_conflict_says_what_was_edited(tmp_path: Path) -> None:
+    """Whoever settles it by writing anew is told of all that differs from either side."""
+    lock = locked(tmp_path, Link("001"), Link("002", ("001",))).parent / "chain.lock"
+    first, second = lock.read_text().splitlines()[-2:]
+    lock.write_text(f"{first}\n<<<<<<< ours\n{second}\n=======\n00b 001 1234\n>>>>>>> theirs\n")
+    graph = chain(tmp_path, Link("001", (), ("label",)), Link("002", ("001",)))
+    change = write_lock(lock, locked_now(graph))
+    assert (change.added, change.changed, change.removed) == ((), ("001",), ("00b",))
+
+
+@pytest.mark.parametrize(
+    "text", ["<<<<<<< ours\n", "001 -\n", "001 - a b c\n", "1 - a\n1 - b\n", b"\xff\xfe"]
+)
 def test_what_is_no_lockfile_is_one_line(tmp_path: Path, text: str | bytes) -> None:
     path = tmp_path / "chain.lock"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
