@@ -68,13 +68,13 @@ def select(
         UsageError: A word that names no rule.
     """
     wanted = _named(selected or settings.select, known) or set(known)
-    off = {rule for rule, level in settings.levels.items() if level == "off"}
-    _named(list(settings.levels), known)
+    levels: dict[str, str] = {}
+    for word in sorted(settings.levels, key=len):  # L02 counts more than L
+        levels |= dict.fromkeys(_named([word], known), settings.levels[word])
+    off = {rule for rule, level in levels.items() if level == "off"}
     wanted -= _named([*ignored, *settings.ignore], known) | off
-    levels = {
-        rule: cast("Severity", level) for rule, level in settings.levels.items() if level != "off"
-    }
-    return Selection(frozenset(wanted), levels, settings.exclude, settings.folder or folder)
+    kept = {rule: cast("Severity", level) for rule, level in levels.items() if level != "off"}
+    return Selection(frozenset(wanted), kept, settings.exclude, settings.folder or folder)
 
 
 def unknown_rule(word: str, known: Sequence[str]) -> UsageError:

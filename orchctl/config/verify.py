@@ -20,7 +20,8 @@ class VerifySettings:
     Attributes:
         select: Rule ids, or the start of some (`L`, `C0`); empty means all.
         ignore: Rule ids, or the start of some, that are left out.
-        levels: Rule id to `error`, `warning`, `note` or `off`.
+        levels: Rule id, or the start of some, to `error`, `warning`, `note` or `off`; the longer
+            one counts.
         exclude: Patterns of paths, relative to the configuration file's folder; findings in such
             files are left out, the revisions in them still count.
         folder: The folder of the configuration file.

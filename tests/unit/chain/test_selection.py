@@ -52,6 +52,13 @@ def test_levels_and_excluded_paths() -> None:
     ]
 
 
+def test_levels_of_several_rules_at_once() -> None:
+    settings = VerifySettings(levels={"L02": "error", "L": "off", "C": "note"})
+    selection = select(KNOWN, settings, folder=FOLDER)
+    assert selection.rules == {"C01", "C02", "L02"}
+    assert selection.levels == {"C01": "note", "C02": "note", "L02": "error"}
+
+
 def test_the_table_in_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.orchctl.verify]\nignore = ["l07"]\nlevels = {L02 = "error"}\nexclude = ["old/*"]\n'
