@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{MARK}: a check of the migration chain")
         return
     for name in ("path", "base", "db"):
-        if config.getoption(f"orchctl_{name}"):
+        if config.getoption(f"orchctl_{name}") not in (None, []):
             raise pytest.UsageError(f"--orchctl-{name} goes with --orchctl")
 
 
@@ -113,7 +113,7 @@ class Chain(pytest.Collector):
         if group == "lockfile":
             return self._check.place.lockfile.exists()
         needed = {"merged tree": "orchctl_base", "databases": "orchctl_db"}.get(group)
-        return needed is None or bool(self.config.getoption(needed))
+        return needed is None or self.config.getoption(needed) not in (None, [])
 
     def report(self) -> ChainReport:
         """What is found; looked for once, by the test that runs first.
@@ -173,14 +173,15 @@ def _check_of(config: pytest.Config) -> ChainCheck:
     from orchctl.chain.project import find_chain
     from orchctl.chain.selection import select
     from orchctl.chain.titles import rule_titles
-    from orchctl.cli.chain_findings import ChainCheck, Sources
+    from orchctl.cli.chain_findings import ChainCheck, Sources, without_database_rules
     from orchctl.config import load
 
     settings = load({}, os.environ, config.rootpath)
     typed = config.getoption("orchctl_path")
     place = find_chain(config.invocation_params.dir / typed if typed else None, settings)
     known = [rule.id for rule in rule_titles()]
-    selection = select(known, settings.verify, folder=settings.folder)
+    ignored = without_database_rules(settings)
+    selection = select(known, settings.verify, ignored=ignored, folder=settings.folder)
     sources = Sources(
         tuple(config.getoption("orchctl_db")),
         frozen=place.lockfile.exists(),

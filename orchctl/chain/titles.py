@@ -50,6 +50,8 @@ _TITLES = (
 )
 # Found elsewhere than by looking at the files of a chain.
 ELSEWHERE = frozenset(("C13", "C15", "C16", "I01", "I02"))
+# About what SQLite alone does, or cannot do.
+SQLITE_ONLY = ("L04", "L05", "L06", "L10", "L12")
 # Found in the functions' code.
 LINT = frozenset(one.id for one in _TITLES if one.id.startswith("L"))
 

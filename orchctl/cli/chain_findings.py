@@ -79,7 +79,7 @@ class ChainCheck:
             if self._sources.run:
                 from orchctl.upgrade.imported import imported
 
-                found = replace(found, files=imported(found.files), lasting=False)
+                found = replace(found, files=imported(found.files, self.settings), lasting=False)
             self._examination, self._with_lint = found, lint
         return self._examination
 
@@ -162,7 +162,7 @@ class ChainCheck:
             more += about_databases(sources.databases, self.place, self.files, self.settings)
         if sources.frozen:
             more += about_lockfile(self.place, self.files)
-        if sources.base:
+        if sources.base is not None:  # an unset variable of CI's names no branch
             more += about_merge(self.place, self.files, sources.base)
         return self._with_history(self._judged().report(self.selection, more))
 
@@ -185,13 +185,24 @@ class ChainCheck:
 
         graph = Graph.of(self.files)
         if not graph.sound:
+            hint = "orchctl verify-chain says what is broken"
+            if any(file.unknown for file in self.files):
+                hint += "; files that compute their ids are run by --import, with --frozen too"
             raise Refused(
                 "A broken chain is not locked",
                 code="broken-chain",
                 state=f"{self.place.lockfile} is as before",
-                hint="orchctl verify-chain says what is broken",
+                hint=hint,
             )
         return write_lock(self.place.lockfile, locked_now(graph))
+
+
+def without_database_rules(settings: Settings) -> list[str]:
+    """The rules that are about SQLite alone, where the project's database is another one."""
+    from orchctl.chain.titles import SQLITE_ONLY
+    from orchctl.database.location import is_sqlite
+
+    return list(SQLITE_ONLY) if settings.url and not is_sqlite(settings.url) else []
 
 
 def about_lockfile(place: ChainPlace, files: Sequence[RevisionFile]) -> list[Finding]:

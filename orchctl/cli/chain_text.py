@@ -18,20 +18,25 @@ _ALEMBIC = "    Alembic: "
 
 
 def draw_report(
-    output: Output, report: ChainReport, edits: Sequence[Edit], folder: Path, *, applied: bool
+    output: Output,
+    report: ChainReport,
+    edits: Sequence[Edit] | None,
+    folder: Path,
+    *,
+    applied: bool,
 ) -> None:
     """Show what was found, and what `--fix` changed or would change.
 
     Args:
         output: Where to.
         report: What was found.
-        edits: What `--fix` has for it.
+        edits: What `--fix` has for it; None where it was not asked for.
         folder: Paths below it are shown relative to it.
         applied: Whether the edits are in the files.
     """
     from orchctl.chain.findings import shown_path, summary
 
-    for edit in edits:
+    for edit in edits or ():
         shown = shown_path(edit.path, folder)
         if applied:
             for finding in edit.findings:
@@ -41,9 +46,16 @@ def draw_report(
     for finding in report.findings:
         _draw_finding(output, finding, folder)
     output.line(printable(summary(report)))
-    mendable = sum(finding.replacement is not None for finding in report.findings)
-    if mendable and not edits:
-        output.note(f"orchctl verify-chain --fix mends {mendable} of them")
+    if edits is None and (mendable := _mendable(report)):
+        output.note(f"--fix mends {mendable} of them")
+
+
+def _mendable(report: ChainReport) -> int:
+    if all(finding.replacement is None for finding in report.findings):
+        return 0
+    from orchctl.chain.fix import mend
+
+    return sum(len(edit.findings) for edit in mend(report.findings))
 
 
 def draw_lock(output: Output, path: str, change: LockChange) -> None:

@@ -13,12 +13,13 @@ from orchctl.cli.invocation import Json, begin
 from orchctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchctl.chain.findings import ChainReport
     from orchctl.chain.fix import Edit
     from orchctl.chain.lockfile import LockChange
     from orchctl.chain.picture.chart import Chart
+    from orchctl.chain.selection import Selection
     from orchctl.cli.chain_findings import ChainCheck
     from orchctl.output import Output
 
@@ -113,16 +114,17 @@ def verify_chain(
     from orchctl.chain.project import find_chain
     from orchctl.chain.selection import select as selection_of
     from orchctl.chain.titles import rule_titles
-    from orchctl.cli.chain_findings import ChainCheck, Sources
+    from orchctl.cli.chain_findings import ChainCheck, Sources, without_database_rules
 
     settings = invocation.settings
     selection = selection_of(
         [rule.id for rule in rule_titles()],
         settings.verify,
         selected=_words(select),
-        ignored=_words(ignore),
+        ignored=[*_words(ignore), *without_database_rules(settings)],
         folder=settings.folder,
     )
+    _require_selected(selection, {"--frozen": frozen, "--base": base is not None, "--db": db})
     sources = Sources(tuple(db or ()), frozen=frozen, base=base, run=run, cached=not no_cache)
     checking = ChainCheck(find_chain(path, settings), selection, sources, settings)
     edits = checking.mend(apply=not dry_run) if fix else None
@@ -146,21 +148,48 @@ def _require_one_output(style: Format, graph: Drawing | None, *, as_json: bool) 
         raise UsageError(f"{' and '.join(chosen)} exclude each other", hint="Give one of them")
 
 
+# What each of these options looks for, and finds nothing of where that is not selected.
+_RULES_OF = {"--frozen": "C13", "--base": "C15", "--db": "C16"}
+
+
+def _require_selected(selection: Selection, given: Mapping[str, object]) -> None:
+    for option, rule in _RULES_OF.items():
+        if given[option] and rule not in selection.rules:
+            raise UsageError(
+                f"{option} looks for {rule}, which is not selected",
+                code="rule-not-selected",
+                hint=f"Select {rule} too, or take {option} away",
+            )
+
+
 def _written(checking: ChainCheck, report: ChainReport, style: Format) -> str:
     from orchctl.chain.formats import github, junit, sarif
     from orchctl.chain.titles import rule_titles
 
     folder = checking.settings.folder
     if style is Format.SARIF:
-        return sarif.write(report, folder, checking.place.about)
+        return sarif.write(report, _checkout(folder), checking.place.about)
     if style is Format.GITHUB:
-        return github.write(report, folder)
+        return github.write(report, _checkout(folder))
     if style is Format.MARKDOWN:
         from orchctl.chain.formats import markdown
 
         return markdown.write(report, folder, _chart(checking, report))
     looked_for = [one for one in rule_titles() if one.id in checking.selection.rules]
     return junit.write(report, folder, [(one.id, one.title) for one in looked_for])
+
+
+def _checkout(folder: Path) -> Path:
+    """Where GitHub counts paths from: the top of the checkout, of which a project may be a part."""
+    from orchctl.chain.git import Repository
+    from orchctl.errors import TimedOut
+
+    try:
+        top = Repository.of(folder).folder
+    except (UsageError, TimedOut):
+        return folder
+    # By the name that the project's own paths have, which may lead through a link.
+    return next((one for one in (folder, *folder.parents) if one.resolve() == top), folder)
 
 
 def _drawn(checking: ChainCheck, report: ChainReport, drawing: Drawing) -> str:
@@ -229,7 +258,7 @@ def _show(
         data["lock"] = _lock_data(lockfile, change)
 
     def draw() -> None:
-        draw_report(output, report, edits or (), folder, applied=applied)
+        draw_report(output, report, edits, folder, applied=applied)
         if change is not None:
             draw_lock(output, lockfile, change)
 

@@ -143,6 +143,12 @@ def test_the_action_on_a_sound_chain(project: Project) -> None:
     assert not list(project.folder.glob("*.sarif"))
 
 
+def test_the_action_takes_its_options_from_several_lines(project: Project) -> None:
+    break_parent(project)
+    done, _ = verify(project, args="--ignore L\n--select C12\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_the_action_on_what_breaks_once_merged(project: Project) -> None:
     collide(project)
     done, summary = verify(project, base="origin/main", args="--select C15")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import projects
 from tests.support.projects import Project, clean_environment
+from tests.support.repositories import GitRepository
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +60,7 @@ def test_the_field_case(project: Project) -> None:
         "    suggestion: 001\n"
         "3 revisions, 1 head (003), 1 error\n"
     )
-    assert done.stderr == "orchctl verify-chain --fix mends 1 of them\n"
+    assert done.stderr == "--fix mends 1 of them\n"
     assert "KeyError: '001_initial'" in project.alembic("heads").stderr
 
 
@@ -78,6 +79,14 @@ def test_the_json_contract(project: Project, words: tuple[str, ...]) -> None:
     assert path.read_text().splitlines()[finding["line"] - 1] == "down_revision = '001_initial'"
     assert (finding["revision"], finding["suggestion"]) == ("002", "001")
     assert data(project.orchctl("--json", "verify-chain")) == found
+
+
+def test_what_fix_does_not_mend_is_not_offered(project: Project) -> None:
+    path = break_parent(project)
+    path.write_text(path.read_text().replace("= '001_initial'", "= '001_' 'initial'"))
+    for words in ((), ("--fix",)):
+        done = project.orchctl("verify-chain", "--select", "C01", *words)
+        assert (done.returncode, done.stderr) == (1, ""), words
 
 
 def test_fix_mends_just_that(project: Project) -> None:
@@ -192,6 +201,33 @@ def test_nothing_of_the_project_is_run(project: Project) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "shout" not in done.stdout
     assert sorted(project.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("url", "found"), [(None, ["L10"]), ("sqlite:///x.db", ["L10"]), ("postgresql://db/x", [])]
+)
+def test_what_sqlite_lacks_is_no_error_of_another_database(
+    tmp_path: Path, url: str | None, found: list[str]
+) -> None:
+    project = Project(tmp_path / "project", url=url)
+    project.add("001", "op.alter_column('users', 'name', type_=sa.Text())", "raise ValueError")
+    done = project.orchctl("verify-chain", "--json")
+    assert [one["rule"] for one in json.loads(done.stdout)["findings"]] == found
+    assert done.returncode == bool(found)
+
+
+def test_an_empty_base_is_no_branch(project: Project) -> None:
+    GitRepository.make(project.folder)
+    done = project.orchctl("verify-chain", "--base", "")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+# What --frozen and its like look for is named by a rule, too.
+@pytest.mark.parametrize("option", ["--frozen", "--base=main", "--db=app.db"])
+def test_an_option_whose_rule_is_not_selected(project: Project, option: str) -> None:
+    done = project.orchctl("verify-chain", "--select", "L", option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "which is not selected" in done.stderr
 
 
 # -- whatever lies in the folder -------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from orchctl.chain.titles import rule_titles
 from tests.support.projects import Project
+from tests.support.repositories import GitRepository
 
 SCHEMA = Path(__file__).parents[1] / "support" / "schemas" / "sarif-2.1.0.json"
 
@@ -186,6 +187,59 @@ def test_a_file_that_computes_its_id_is_run_when_asked(project: Project) -> None
     failed = project.orchctl("verify-chain", "--select", "C08", "--import", "--json")
     (finding,) = json.loads(failed.stdout)["findings"]
     assert "ModuleNotFoundError: No module named 'no_such_module'" in finding["message"]
+
+
+def test_what_running_it_tells_is_held_against_the_same_rules(tmp_path: Path) -> None:
+    project = Project(tmp_path / "computing")
+    (project.folder / "ids.py").write_text("NUMBER, PARENTS = 2, (None, 3)\n")
+    project.add("001")
+    path = project.add("002")
+    text = "import ids\nrevision = ids.NUMBER\ndown_revision = ids.PARENTS\n"
+    path.write_text(text)
+    done = project.orchctl("verify-chain", "--select", "C", "--import", "--json")
+    assert done.returncode == 1, done.stderr
+    told = {(one["line"], one["message"]) for one in json.loads(done.stdout)["findings"]}
+    assert (2, "revision holds 2, where Alembic takes a string that is not empty") in told
+    assert (
+        3,
+        "down_revision holds None, where Alembic takes an id, a sequence of ids, or None",
+    ) in told
+    path.write_text(
+        text.replace("ids.NUMBER", "f'{ids.NUMBER}'").replace("ids.P", "'001' or ids.P")
+    )
+    done = project.orchctl("verify-chain", "--select", "C", "--import", "--json")
+    assert (json.loads(done.stdout)["findings"], done.returncode) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "told"),
+    [("_exit(0)", 1, "The file fails when it is run: os._exit: 0"), ("fork()", 0, "no findings")],
+)
+def test_a_file_that_ends_or_doubles_the_process(
+    tmp_path: Path, ending: str, code: int, told: str
+) -> None:
+    project = Project(tmp_path / "project")
+    project.add("001").write_text(
+        f"import os\nrevision = ''.join('001')\ndown_revision = None\nos.{ending}\n"
+    )
+    done = project.orchctl("verify-chain", "--select", "C", "--import")
+    assert done.returncode == code, done.stderr
+    assert done.stdout.count(told) == 1
+
+
+def test_github_counts_paths_from_the_top_of_the_checkout(tmp_path: Path) -> None:
+    repository = GitRepository.make(tmp_path / "checkout")
+    project = Project(repository.folder / "ser vice")
+    project.add("001", down="000")
+    done = project.orchctl("verify-chain", "--format", "github", "--select", "C06")
+    assert "file=ser vice/migrations/versions/001_step.py,line=12," in done.stdout
+    log = json.loads(project.orchctl("verify-chain", "--format", "sarif", "--select", "C06").stdout)
+    (run,) = log["runs"]
+    (location,) = run["results"][0]["locations"]
+    uri = location["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri == "ser%20vice/migrations/versions/001_step.py"
+    root = run["originalUriBaseIds"]["SRCROOT"]["uri"]
+    assert root == f"{repository.folder.as_uri()}/"
 
 
 def test_the_summary_page(project: Project) -> None:
