@@ -240,7 +240,7 @@ def _settle(invocation: Invocation, engine: Engine, asked: _Asked, place: Deploy
     running = running_deploy(place.file)
     if running is None:
         return
-    invocation.output.warning(f"An earlier deploy was killed: {running.told}")
+    listener(invocation.output).warning(f"An earlier deploy was killed: {running.told}")
     _end(invocation, engine, asked, place, running, forward=running.stage == "healthy")
 
 
@@ -283,22 +283,23 @@ def _provide_image(invocation: Invocation, engine: Engine, asked: _Asked) -> Non
     from orchctl.deploy.images import build_image, wait_for_image
     from orchctl.workloads.docker.find import find
 
-    output = invocation.output
+    told = listener(invocation.output)
     if asked.build is not None:
         reference = asked.image or find(engine, asked.target)[0].image
-        output.note(f"Building {reference}")
-        build_image(reference, asked.build, output.note)
-        output.step(f"Built {reference}")
+        told.running(f"Building {reference}")
+        build_image(reference, asked.build, told.running)
+        told.step(f"Built {reference}")
     elif asked.wait_image and asked.image:
-        wait_for_image(engine, asked.image, asked.timeout, output.note)
+        wait_for_image(engine, asked.image, asked.timeout, told.running)
 
 
 def _tell(invocation: Invocation, plan: DeployPlan) -> None:
     names = ", ".join(one.name for one in plan.replaced)
-    invocation.output.step(f"Plan: {names} to {plan.image}, {_steps(plan)}")
+    told = listener(invocation.output)
+    told.step(f"Plan: {names} to {plan.image}, {_steps(plan)}")
     if plan.others:
         others = ", ".join(one.name for one in plan.others)
-        invocation.output.step(f"Also on this database, stopped meanwhile: {others}")
+        told.step(f"Also on this database, stopped meanwhile: {others}")
 
 
 def _steps(plan: DeployPlan) -> str:

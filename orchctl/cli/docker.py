@@ -14,7 +14,7 @@ from orchctl.cli.docker_text import (
     status_object,
 )
 from orchctl.cli.docker_upgrade import upgrade
-from orchctl.cli.invocation import Invocation, Json, begin
+from orchctl.cli.invocation import Invocation, Json, begin, listener
 from orchctl.cli.workload import (
     Headers,
     HealthUrl,
@@ -175,7 +175,7 @@ def _brought_to_an_end(
     from orchctl.workloads.docker.resumption import bring_to_an_end
 
     for left in begun:
-        output.step(bring_to_an_end(engine, left, waiting))
+        listener(output).step(bring_to_an_end(engine, left, waiting))
     return find(engine, target)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchctl.cli.invocation import Json, begin
+from orchctl.cli.invocation import Json, begin, listener
 from orchctl.cli.workload import chosen_seconds, chosen_target, docker_engine, settle_upgrade
 
 
@@ -71,7 +71,7 @@ def upgrade(
             engine,
             service,
             words,
-            output.note,
+            listener(output).running,
             image=image,
             copy_to=copy_to,
             grace=allowed,

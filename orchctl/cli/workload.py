@@ -12,6 +12,7 @@ import typer
 
 from orchctl.cli.durations import seconds_of
 from orchctl.cli.health import headers_of
+from orchctl.cli.invocation import listener
 from orchctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,9 +115,10 @@ def settle_upgrade(
     from orchctl.workloads.docker.stoppage import settle
 
     names = [one.name for one in containers]
-    done = settle(engine, names, output.note, take_over=take_over)
+    told = listener(output)
+    done = settle(engine, names, told.running, take_over=take_over)
     if done is not None:
-        output.warning(f"An earlier upgrade was killed. {done}")
+        told.warning(f"An earlier upgrade was killed. {done}")
     return done is not None
 
 

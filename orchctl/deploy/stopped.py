@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from orchctl.database.failure import inaccessible
 from orchctl.deploy.inside import inside_answer
 from orchctl.errors import LockHeld, OperationFailed, OrchctlError, Refused, WorkloadFailed
-from orchctl.snapshots.durable import write_durably
+from orchctl.snapshots.durable import make_directory, write_durably
 from orchctl.workloads.docker.database import database_inside
 from orchctl.workloads.docker.find import ONE_OFF_LABEL, look
 from orchctl.workloads.docker.one_off import create_one_off, run_one_off
@@ -78,7 +80,7 @@ def upgrade_stopped(
         grace: Seconds that a container has to end; None leaves that to it.
 
     Raises:
-        Refused: `database-on-layer`, `removed-at-end`.
+        Refused: `database-on-layer`, `removed-at-end`, `not-writable`.
         LockHeld: `one-off-running`.
         OperationFailed: `copy-failed`.
         OrchctlError: As `inside_answer` says; what was stopped runs again. `engine-away`: where
@@ -86,6 +88,8 @@ def upgrade_stopped(
     """
     reference = image or service.image_id
     engine.image(reference)
+    if copy_to is not None:
+        _require_folder(copy_to)
     users = _users(engine, service)
     command = ["orchctl", "upgrade", *words]
     one_off = create_one_off(engine, service, reference, command, labels_of(users))
@@ -158,10 +162,10 @@ def _users(engine: Engine, service: ContainerFacts) -> list[ContainerFacts]:
     sources = [one.name or one.source for one in service.mounts if one.writable and one.source]
     if inside is not None:
         mount = service.mount_of(inside)
-        if mount is None:
+        if mount is None or not mount.source:  # a tmpfs has none
             raise Refused(
-                f"The database of {service.name}, {inside}, is on the container's own layer: no "
-                "other container can reach it",
+                f"The database of {service.name}, {inside}, is on the container's own layer, or in "
+                "its memory: no other container can reach it",
                 code="database-on-layer",
                 state="Nothing was changed",
                 hint=f"docker exec {service.name} orchctl upgrade; and mount a volume there",
@@ -188,6 +192,21 @@ def _require_service(one: ContainerFacts) -> None:
         )
 
 
+def _require_folder(folder: Path) -> None:
+    """Make the folder that gets the copy, as long as nothing is stopped."""
+    try:
+        make_directory(folder, like=None)
+    except OSError as error:
+        raise Refused(
+            f"{folder} can't be made: {(error.strerror or str(error)).lower()}",
+            code="not-writable",
+            state="Nothing was changed",
+            hint="--copy-to names a folder here",
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise inaccessible(folder / "snapshot", "write", writing=True)
+
+
 def _copied(
     engine: Engine, service: ContainerFacts, told: dict[str, Any], folder: Path
 ) -> Path | None:
@@ -203,17 +222,46 @@ def _copied(
     if not snapshot:
         return None
     inside = PurePosixPath(snapshot["path"])
-    folder.mkdir(parents=True, exist_ok=True)
     for path in (inside, inside.with_suffix(".json")):
-        stream, _ = engine.ask(engine.api.get_archive, service.id, str(path))
-        content = io.BytesIO(b"".join(stream))
-        with tarfile.open(fileobj=content) as archive:
-            member = archive.extractfile(path.name)
-            if member is None:
-                raise OperationFailed(
-                    f"{path} in {service.name} is no file",
-                    code="copy-failed",
-                    state="The upgrade is done; its snapshot is in the volume",
-                )
-            write_durably(folder / path.name, member.read())
+        try:
+            _copy(engine, service, path, folder)
+        except (OSError, tarfile.TarError, OrchctlError) as error:
+            why = getattr(error, "message", None) or getattr(error, "strerror", None) or error
+            raise OperationFailed(
+                f"{path} of {service.name} could not be copied to {folder}: {why}",
+                code="copy-failed",
+                state="The upgrade is done, the service runs; its snapshot is in the volume",
+                hint=f"docker cp {service.name}:{path} {folder}",
+            ) from error
     return folder / inside.name
+
+
+def _copy(engine: Engine, service: ContainerFacts, path: PurePosixPath, folder: Path) -> None:
+    pieces, _ = engine.ask(engine.api.get_archive, service.id, str(path))
+    # As it comes: a snapshot may be larger than this machine's memory.
+    with tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|") as archive:
+        first = archive.next()
+        member = archive.extractfile(first) if first else None
+        if member is None:
+            raise OperationFailed("it is no file")
+        write_durably(folder / path.name, member)
+
+
+class _Pieces(io.RawIOBase):
+    """Bytes that come in pieces, as a stream."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces, self._rest = iter(pieces), memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)

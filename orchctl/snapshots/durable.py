@@ -8,18 +8,21 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 UNFINISHED = ".unfinished-"
 
 
-def write_durably(path: Path, content: bytes, *, like: os.stat_result | None = None) -> None:
-    """Replace a small file as a whole; after a crash it is the old one or the new one.
+def write_durably(
+    path: Path, content: bytes | IO[bytes], *, like: os.stat_result | None = None
+) -> None:
+    """Replace a file as a whole; after a crash it is the old one or the new one.
 
     Args:
         path: The file.
-        content: All of it.
+        content: All of it, or a stream of it.
         like: Whose owner the file gets, when this process is root.
     """
     temporary = path.with_name(f"{path.name}{UNFINISHED}{secrets.token_hex(4)}")
@@ -27,7 +30,12 @@ def write_durably(path: Path, content: bytes, *, like: os.stat_result | None = N
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 a descriptor, not a path
             give(descriptor, like)
-            stream.write(content)
+            if isinstance(content, bytes):
+                stream.write(content)
+            else:
+                import shutil  # slow to load
+
+                shutil.copyfileobj(content, stream)
             stream.flush()
             os.fsync(descriptor)
         temporary.rename(path)

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.support.containers import STAYS, Boxes, inspect
 from tests.support.deployed import Ended, Forks
 from tests.support.docker_engine import docker
 from tests.support.processes import wait_until
+from tests.support.projects import clean_environment
 
 # What changes anything: the record, policies and stops of both, the upgrade, and all of it back.
 STEPS = """
@@ -197,3 +200,37 @@ def test_a_number_that_another_process_has_by_now(pair: Pair) -> None:
     pair.made_by(host=socket.gethostname(), pid=os.getpid(), started="1", **here)
     done = pair.upgrade("--image", "orchctl-tests-none:0")
     assert "An earlier upgrade was killed" in done.stderr, done
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_was_just_being_stopped_runs_afterwards(both: Pair, tmp_path: Path, how: int) -> None:
+    """Its engine goes on with a stop: what still runs then would end once it was "started"."""
+    boxes, begun = Boxes(both.boxes.image, tmp_path), tmp_path / "ending"
+    ends_late = "trap 'touch /data/ending; sleep 1; exit 0' TERM; while :; do sleep 0.1; done"
+    try:
+        name = boxes.run("late", ends_late, "--volume", f"{tmp_path}:/data")
+        before = inspect(name)["State"]["StartedAt"]
+        running = boxes.begin("docker", "upgrade", name, "--grace", "9s")
+        wait_until(begun.exists, "it is being stopped")
+        running.send_signal(how)
+        _, told = running.communicate(timeout=60)
+        if how == signal.SIGKILL:
+            told = both.forks.run("docker", "upgrade", name, "--image", "orchctl-none:0").stderr
+            assert "An earlier upgrade was killed" in told
+        state = inspect(name)["State"]
+        assert state["Running"], told
+        assert state["StartedAt"] > before
+    finally:
+        boxes.clean()
+
+
+def test_a_reader_that_is_gone_keeps_nothing_stopped(pair: Pair) -> None:
+    """`orchctl docker upgrade … 2>&1 | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "orchctl", "docker", "upgrade", pair.web, "--grace", "5s"]
+    env, folder = clean_environment(), pair.boxes.folder
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(words, stdout=gone, stderr=gone, env=env, cwd=folder)
+    assert done.returncode == 0
+    assert pair.upgrades() == 1

@@ -75,9 +75,9 @@ def _reaching(container: ContainerFacts, source: str) -> Mount | None:
 
 
 def _overlap(mount: Mount, source: str) -> bool:
+    if not source or not mount.source:
+        return False
     if not source.startswith("/"):
         return mount.name == source
-    if not mount.source:
-        return False
     ours, theirs = PurePosixPath(source), PurePosixPath(mount.source)
     return ours == theirs or ours in theirs.parents or theirs in ours.parents
