@@ -20,6 +20,7 @@ from orchctl.cli.kubernetes_cluster import (
     Timeout,
     Wait,
     deadline_of,
+    in_place,
     is_dry,
     looked_up,
 )
@@ -160,7 +161,7 @@ def wait(
             if check is not None and rolled is not None:
                 answer = healthy(invocation, str(found), check, deadline)
             if held is not None:
-                output.warning(f"{held.told} ({held.hint})")
+                output.warning(f"{held.told} ({in_place(invocation, place, held.hint)})")
             done.append((str(found), rolled, held, answer))
     output.result(
         {"ok": True, "workloads": [waited_object(*one) for one in done]},
@@ -191,7 +192,12 @@ def status(
     good = all(one.good for one in statuses)
     invocation.output.result(
         {"ok": good, "workloads": [status_object(one) for one in statuses]},
-        lambda: show_statuses(invocation.output, statuses, asked=database),
+        lambda: show_statuses(
+            invocation.output,
+            statuses,
+            asked=database,
+            typed=lambda hint: in_place(invocation, place, hint),
+        ),
     )
     if not good:
         raise typer.Exit(1)

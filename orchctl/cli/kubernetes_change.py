@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from orchctl.cli.kubernetes_cluster import Place, deadline_of, looked_up
+from orchctl.cli.kubernetes_cluster import Place, deadline_of, in_place, looked_up
 from orchctl.cli.kubernetes_text import change_object, show_changes
 from orchctl.errors import TimedOut, WorkloadFailed
 
@@ -70,7 +70,8 @@ def changed_workloads(
             if check is not None and change.rolled is not None:
                 answer = healthy(invocation, str(found), check, deadline)
             if change.held is not None:
-                output.warning(f"{change.held.told} ({change.held.hint})")
+                hint = in_place(invocation, place, change.held.hint)
+                output.warning(f"{change.held.told} ({hint})")
             done.append((change, dangers, answer, time.monotonic() - began))
     return done
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import typer
 
 from orchctl.cli.durations import seconds_of
 from orchctl.cli.workload import chosen_target
-from orchctl.errors import UsageError
+from orchctl.errors import OrchctlError, UsageError
 
 if TYPE_CHECKING:
     from orchctl.cli.invocation import Invocation
@@ -104,8 +106,34 @@ def looked_up(
             yield cluster, find_selected(cluster, kind, place.labels)
         else:
             yield cluster, [find(cluster, kind or "", name)]
+    except OrchctlError as error:
+        error.hint = error.hint and _with_options(error.hint, place)
+        raise
     finally:
         cluster.close()
+
+
+def in_place(invocation: Invocation, place: Place, text: str) -> str:
+    """A hint whose commands, typed as they stand, are about the cluster and namespace meant.
+
+    Args:
+        invocation: The run of the command line.
+        place: What was typed of where and what.
+        text: The hint, its commands without options of that sort.
+    """
+    return _with_options(text, _named(invocation, place)[2])
+
+
+# kubectl takes these anywhere; a command of orchctl takes them behind its own name.
+_COMMAND = re.compile(r"\b(?:orchctl k8s (?:backup )?[a-z-]+|kubectl)(?= )")
+
+
+def _with_options(text: str, place: Place) -> str:
+    options = {"--context": place.context, "--kubeconfig": place.kubeconfig}
+    if " -n " not in text:  # else it says itself where
+        options["-n"] = place.namespace
+    given = [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value]
+    return _COMMAND.sub(lambda found: " ".join([found[0], *given]), text)
 
 
 def _named(invocation: Invocation, place: Place) -> tuple[str | None, str, Place]:

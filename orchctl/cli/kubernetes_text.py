@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchctl.output import seconds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orchctl.output import Output
     from orchctl.workloads.health import HealthResult
@@ -110,6 +111,7 @@ def status_object(one: WorkloadStatus) -> dict[str, Any]:
         "restarted_at": one.restarted_at or None,
         "images": one.images,
         "revision": one.revision,
+        "run": one.run and asdict(one.run),
         "pods": [pod_object(pod) for pod in one.pods],
         "claims": [
             {
@@ -157,8 +159,21 @@ def _container_object(one: ContainerState) -> dict[str, Any]:
     }
 
 
-def show_statuses(output: Output, statuses: Sequence[WorkloadStatus], *, asked: bool) -> None:
-    """Everything about each workload."""
+def show_statuses(
+    output: Output,
+    statuses: Sequence[WorkloadStatus],
+    *,
+    asked: bool,
+    typed: Callable[[str], str],
+) -> None:
+    """Everything about each workload.
+
+    Args:
+        output: Where to.
+        statuses: Of each.
+        asked: Whether pods were asked for their database's revision.
+        typed: Makes of a hint one that says where, as it was said on the command line.
+    """
     from orchctl.workloads.kubernetes.pods import why_not_ready
 
     for number, one in enumerate(statuses):
@@ -190,8 +205,10 @@ def show_statuses(output: Output, statuses: Sequence[WorkloadStatus], *, asked: 
             output.table(("pod", "state", "restarts", "started", "node", "image"), rows)
         for danger in one.hazards:
             output.warning(danger.told)
-        if one.held:
-            output.warning(f"{one.held.told} ({one.held.hint})")
+        if one.run:
+            output.warning(f"{one.run.told(one.target)} ({typed(one.run.hint(one.target))})")
+        elif one.held:
+            output.warning(f"{one.held.told} ({typed(one.held.hint)})")
 
 
 def _digest(one: ContainerState) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +17,8 @@ from orchctl.doctor.findings import Finding, found
 from orchctl.workloads.kubernetes.kinds import DAEMON_SET, POD
 from orchctl.workloads.kubernetes.owners import owners
 from orchctl.workloads.kubernetes.pods import ContainerState, PodFacts, trouble_of, why_not_ready
-from orchctl.workloads.kubernetes.sharers import RUN_LABEL, sharers
+from orchctl.workloads.kubernetes.sharers import sharers
+from orchctl.workloads.kubernetes.unfinished import typed, unfinished_run
 
 if TYPE_CHECKING:
     from orchctl.doctor.cluster import ClusterPatient
@@ -197,21 +197,14 @@ def check_owners(patient: ClusterPatient) -> Iterator[Finding]:
 
 def check_run(patient: ClusterPatient) -> Iterator[Finding]:
     """D15: whether an upgrade or a deploy was killed on the way."""
-    annotations = patient.found.object["metadata"].get("annotations") or {}
-    text = annotations.get(RUN_LABEL)  # the annotation has the label's name
-    if text is None:
+    run = unfinished_run(patient.found.object)
+    if run is None:
         return
-    try:
-        record = json.loads(text)
-        told = f"{record['command']}, at {record['step']}, begun {record['started_at']}"
-        command = f"orchctl k8s {record['command']} {patient.place}"
-    except (ValueError, LookupError, TypeError):
-        told, command = "its annotation can't be read", f"orchctl k8s deploy {patient.place}"
     yield found(
         "unfinished-run",
         f"A run on {patient.found} is not over, or goes on right now",
-        evidence=(told,),
-        command=f"{command} --resume (or --abort)",
+        evidence=(str(run),),
+        command=f"orchctl k8s {typed(run.command)} {patient.place} --resume (or --abort)",
     )
 
 

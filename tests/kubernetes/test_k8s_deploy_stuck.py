@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.faults import Fault
+from tests.kubernetes.fake.history import Ran
 from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.support.kubernetes_commands import Commands
 from tests.support.kubernetes_service import V1, V2, Service
@@ -34,6 +36,12 @@ def never_forced(service: Service) -> bool:
         "/pods" not in one.path and "gracePeriodSeconds" not in str((one.body, one.query))
         for one in deleted
     )
+
+
+def upgrades(service: Service) -> list[Ran]:
+    """The pods of upgrades that ran."""
+    ran = service.cluster.history.on_claim("default", service.claim)
+    return [one for one in ran if "-upgrade" in one.pod]
 
 
 def get_stuck(service: Service, k8s: Commands) -> None:
@@ -119,6 +127,59 @@ def test_the_node_goes_away_with_the_new_version(service: Service, k8s: Commands
     cluster.node_up(pod["spec"]["nodeName"])
     assert k8s("deploy", "sts/web", "--abort").returncode == 0
     service.require_over(V1)
+
+
+def test_the_node_goes_away_with_the_job(service: Service, k8s: Commands) -> None:
+    """What runs there may write still: no other Job, no pod of the service, whatever time it is."""
+    cluster = service.cluster
+    service.pretend(run_for=None)
+    running = k8s.start(*WORDS, "--timeout", "2s", "--job-timeout", "2s")
+    cluster.wait(lambda: upgrades(service))
+    [pod] = cluster.pods("default")
+    cluster.node_down(pod["spec"]["nodeName"])
+    done = running.finished()
+    assert done.returncode == 9, done.stderr
+    assert f"is to go, and still there on {pod['spec']['nodeName']}" in done.stderr
+    assert f"kubectl get node {pod['spec']['nodeName']}; then orchctl k8s deploy" in done.stderr
+    assert service.step == "undoing"
+    assert service.object["spec"]["replicas"] == 0
+    assert [one["metadata"]["uid"] for one in cluster.pods("default")] == [pod["metadata"]["uid"]]
+    assert never_forced(service)
+    service.pretend()
+    cluster.node_up(pod["spec"]["nodeName"])
+    # Whether it was done nobody knows: it is asked for again, and put back.
+    assert k8s.result("deploy", "sts/web", "--abort")["restored"]
+    service.require_over(V1)
+    assert never_forced(service)
+
+
+def test_a_job_that_finds_no_place_keeps_nobody_waiting_for_an_hour(
+    service: Service, k8s: Commands
+) -> None:
+    service.cluster.script(Script(pod="web-*-upgrade-*", unschedulable="0/2 nodes are available"))
+    error = k8s.failure(*WORDS, "--timeout", "1s", code=10)
+    assert error["code"] == "job-not-started"
+    assert "0/2 nodes are available" in error["message"]
+    service.require_over(V1)
+
+
+def test_an_image_that_arrives_at_the_last_moment_is_reckoned_with(
+    service: Service, k8s: Commands
+) -> None:
+    """The Job is given up, and it runs all the same before it is gone: it may have written."""
+    cluster = service.cluster
+    cluster.script(Script(pod="web-*-upgrade-*", image_error="no such image"))
+
+    def arrives() -> None:
+        service.pretend(run_for=None)
+        cluster.wait(lambda: upgrades(service))
+        service.pretend()  # the next one
+
+    cluster.fault(Fault("delete", "/jobs/", before=arrives))
+    done = k8s.result(*WORDS)
+    assert done["upgrade"]["to"] == "002"
+    assert len(upgrades(service)) == 2
+    service.require_over(V2)
 
 
 def test_a_pod_that_does_not_end_is_waited_for(service: Service, k8s: Commands) -> None:

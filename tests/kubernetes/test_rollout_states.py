@@ -222,11 +222,51 @@ def test_why_a_pod_is_not_ready(status: Json, kind: str | None, why: str) -> Non
     assert why in why_not_ready(facts)
 
 
+def test_storage_may_take_its_time_to_make_a_volume() -> None:
+    unbound = "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+    for message, patience in (("0/2 nodes are available", 3), (unbound, 30)):
+        conditions = [{**UNSCHEDULED, "message": message}]
+        trouble = trouble_of(read_pod(pod(ready=False, conditions=conditions)))
+        assert trouble is not None
+        assert trouble.patience == patience
+
+
+@pytest.mark.parametrize(
+    ("status", "begun"),
+    [
+        ({"state": {"running": {"startedAt": "…"}}}, True),
+        ({"state": {"terminated": {"exitCode": 0, "startedAt": "…"}}}, True),
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 1}, True),
+        ({"state": {"waiting": {"reason": "ImagePullBackOff"}}}, False),
+        # What kubelet says of one that never was, when its pod is deleted.
+        (
+            {
+                "state": {
+                    "terminated": {
+                        "exitCode": 137,
+                        "reason": "ContainerStatusUnknown",
+                        "startedAt": None,
+                        "finishedAt": None,
+                    }
+                }
+            },
+            False,
+        ),
+    ],
+)
+def test_whether_a_container_ever_ran(status: Json, begun: bool) -> None:
+    statuses = [{**_waiting(""), **status}]
+    [container] = read_pod(pod(ready=False, containerStatuses=statuses)).containers
+    assert container.begun is begun
+
+
 @pytest.mark.parametrize(
     ("message", "count", "counts"),
     [
         ('MountVolume.SetUp failed for volume "m" : secret "missing" not found', 1, True),
         ('failed for volume "api" : object "ns"/"kube-root-ca.crt" not registered', 1, False),
+        ('failed for volume "api" : configmap "kube-root-ca.crt" not found', 1, False),
+        ("driver name x.csi not found in the list of registered CSI drivers", 2, False),
         ("Unable to attach or mount volumes: timed out", 3, True),
     ],
 )

@@ -14,7 +14,6 @@ from orchctl.deploy.kubernetes.copies import Copied, Source, copy_off, require_f
 from orchctl.deploy.kubernetes.job import Work, chosen_container, job_name, manifest, read_answer
 from orchctl.deploy.kubernetes.job_run import JobEnd, follow_job, make_job, remove_job
 from orchctl.deploy.kubernetes.lease import Lease
-from orchctl.deploy.kubernetes.record import read_record
 from orchctl.errors import OperationFailed, OrchctlError, Refused, UsageError, WorkloadFailed
 from orchctl.workloads.kubernetes.access import Need, require_rights
 from orchctl.workloads.kubernetes.find import Found, pods_of
@@ -32,6 +31,7 @@ from orchctl.workloads.kubernetes.kinds import (
 from orchctl.workloads.kubernetes.pods import PodFacts, read_pod
 from orchctl.workloads.kubernetes.scale import users_of
 from orchctl.workloads.kubernetes.shape import hazards, read_claims
+from orchctl.workloads.kubernetes.unfinished import require_no_run
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -158,14 +158,7 @@ def _require_workload(found: Found) -> None:
             code="bad-target",
             hint="deployment/NAME or statefulset/NAME",
         )
-    record = read_record(found.object)
-    if record is not None:
-        raise Refused(
-            f"{found} has an unfinished run: {record.command}, at {record.step}",
-            code="unfinished-run",
-            state="Nothing was changed",
-            hint=f"orchctl k8s {record.command} {found} --resume goes on, --abort undoes it",
-        )
+    require_no_run(found.kind, found.object)
 
 
 def _require_one_database(found: Found, claims: tuple[str, ...], several: list[str]) -> None:

@@ -30,6 +30,7 @@ from orchctl.errors import (
     WorkloadFailed,
 )
 from orchctl.workloads.kubernetes.find import Found
+from orchctl.workloads.kubernetes.unfinished import going_on, typed
 
 if TYPE_CHECKING:
     from orchctl.workloads.health import HealthResult
@@ -162,7 +163,7 @@ def _unfinished(found: Found, wish: Wish, going: Going) -> Record | None:
         f"{record.revision}, at {record.step}, begun {record.started_at}",
         code="unfinished-run",
         state=f"It is as that run left it, {record.replicas} replicas before",
-        hint=f"orchctl k8s {record.command} {found} --resume goes on, --abort undoes it",
+        hint=going_on(record.command, str(found)),
     )
 
 
@@ -201,7 +202,7 @@ def _gone_through(
         raise Interrupted(
             f"Interrupted while {run.now.step}",
             state=f"{run.target} is as it was left then, which its annotation says",
-            hint=f"orchctl k8s {run.now.command} {run.target} --resume goes on, --abort undoes it",
+            hint=going_on(run.now.command, run.target),
         ) from error
 
 
@@ -257,8 +258,13 @@ def _put_back(run: Run, why: OrchctlError | None, *, asked: bool = False) -> Non
             f"{first}it could not be put back: {error.message}",
             code="not-put-back",
             state=f"{run.target} is left while {run.now.step}, which its annotation says",
-            hint=f"orchctl k8s {run.now.command} {run.target} --abort goes on putting it back",
+            hint=_after(error.hint)
+            + f"orchctl k8s {typed(run.now.command)} {run.target} --abort goes on with that",
             details={"first": why.code if why else None, "then": error.code},
         ) from error
     if verdict is not None:
         raise verdict from why
+
+
+def _after(hint: str | None) -> str:
+    return f"{hint}{' ' if hint.endswith('?') else '; '}then " if hint else ""

@@ -16,7 +16,7 @@ from orchctl.workloads.kubernetes.kinds import (
     template_of,
     volume_claims,
 )
-from orchctl.workloads.kubernetes.sharers import RUN_LABEL
+from orchctl.workloads.kubernetes.unfinished import RUN
 
 _LONGEST_NAME = 63 - len("-restore-2-xxxxx")  # a Job's pods carry its name as a label
 # What the Job's pod has in common with the service's: who it is, where it may run, what it sees.
@@ -120,7 +120,7 @@ def manifest(kind: Kind, workload: Object, work: Work) -> Object:
     """
     spec = template_of(workload)
     container = next(one for one in spec["containers"] if one["name"] == work.container)
-    labels = {"app.kubernetes.io/managed-by": "orchctl", RUN_LABEL: work.run}
+    labels = {"app.kubernetes.io/managed-by": "orchctl", RUN: work.run}
     pod: Object = {key: spec[key] for key in _OF_POD if key in spec}
     pod |= _beside(spec, work.node) if work.node else {}
     pod["restartPolicy"] = "Never"

@@ -33,7 +33,7 @@ from orchctl.workloads.kubernetes.owners import AUTOSCALER, Owner, owners
 from orchctl.workloads.kubernetes.rollout import standstill
 from orchctl.workloads.kubernetes.scale import scale
 from orchctl.workloads.kubernetes.shape import hazards, read_claims
-from orchctl.workloads.kubernetes.sharers import sharers, snapshot_takers
+from orchctl.workloads.kubernetes.sharers import sharers, snapshot_takers, stopped_by
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -181,8 +181,7 @@ def _require_alone(cluster: Cluster, found: Found, claims: tuple[str, ...]) -> N
             f"{', '.join(others)} may write to {', '.join(claims)} too",
             code="claim-shared",
             state="Nothing was changed",
-            hint="Stop it for the time being: kubectl scale … --replicas=0; kubectl patch "
-            'cronjob/NAME -p \'{"spec":{"suspend":true}}\'',
+            hint=f"For the time being: {'; '.join(map(stopped_by, others))}",
             details={"others": list(others), "claims": list(claims)},
         )
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from orchctl.errors import OrchctlError, Refused, WorkloadFailed
 from orchctl.workloads.kubernetes.client import JSON_PATCH, MERGE
 from orchctl.workloads.kubernetes.kinds import Kind, Object
+from orchctl.workloads.kubernetes.unfinished import RUN as ANNOTATION
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
-ANNOTATION = "orchctl/run"
 LAST = "orchctl/last-run"  # the last one that went through, for `rollback --database`
 _POINTER = "/metadata/annotations/orchctl~1run"
 _LAST_POINTER = "/metadata/annotations/orchctl~1last-run"

@@ -30,6 +30,7 @@ from orchctl.workloads.kubernetes.scale import (
     wait_until_unused,
 )
 from orchctl.workloads.kubernetes.sharers import SNAPSHOTS_LABEL
+from orchctl.workloads.kubernetes.unfinished import typed
 from orchctl.workloads.kubernetes.waiting import RolledOut, wait_for_rollout
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Run:
             f"The {self._word} ended twice without saying how: whether it was done is not known",
             code="outcome-unknown",
             state=f"{self.target} stays at zero",
-            hint=f"orchctl k8s {self.now.command} {self.target} --resume tries again",
+            hint=f"orchctl k8s {typed(self.now.command)} {self.target} --resume tries again",
             details={"log": list(end.lines)},
         )
 
@@ -220,13 +221,22 @@ class Run:
         body = manifest(self.kind, self.recorded.workload(), work)
         made = make_job(self.cluster, body)
         self.recorded.change(job=made["metadata"]["uid"])
-        deadline = time.monotonic() + self.terms.job_seconds + _SLACK
         try:
-            return follow_job(self.cluster, name, deadline=deadline, on_line=self.terms.on_line)
+            return follow_job(
+                self.cluster,
+                name,
+                deadline=time.monotonic() + self.terms.job_seconds + _SLACK,
+                on_line=self.terms.on_line,
+                patience=self.terms.timeout,
+            )
         except OrchctlError as error:
-            if error.code == "job-not-started" and what == UPGRADE:
-                told = {"code": error.code, "message": error.message}
-                self.recorded.change(answer={"error": told})
+            if error.code != "job-not-started" or what != UPGRADE:
+                raise
+            # First it goes: else it could come to run after all, when nobody reckons with it.
+            if remove_job(self.cluster, name, deadline=self._deadline()):
+                return JobEnd(None, None, ())
+            told = {"code": error.code, "message": error.message}
+            self.recorded.change(answer={"error": told})
             raise
 
     def job_name(self, what: str, number: int) -> str:

@@ -16,6 +16,7 @@ from orchctl.errors import (
     WorkloadFailed,
 )
 from orchctl.workloads.kubernetes.kinds import JOB, images_of
+from orchctl.workloads.kubernetes.unfinished import typed
 
 ABORTED = "aborted"
 # What was never sent to the database, and so leaves it as it was.
@@ -113,7 +114,7 @@ def _restore(run: Run) -> None:
             code="restore-failed",
             state=f"{run.target} stays at zero, the database is upgraded"
             + (f", its snapshot is {snapshot.get('path')}" if snapshot else ""),
-            hint=f"orchctl k8s upgrade {run.target} --abort tries again",
+            hint=f"orchctl k8s {typed(run.now.command)} {run.target} --abort tries again",
             details={"log": list(end.lines), "snapshot": snapshot or None},
         )
     run.recorded.change(changed=False, restored=answer)

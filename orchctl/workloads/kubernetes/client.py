@@ -289,8 +289,7 @@ class Cluster:
         # Asked each time: a token may have run out and be fetched anew.
         for one in self.connection.configuration.auth_settings().values():
             if one["in"] == "header" and one["value"]:
-                # A file with a token often ends with a new line.
-                headers[one["key"]] = one["value"].strip()
+                headers[one["key"]] = one["value"]
         return headers
 
     def away(self, error: BaseException) -> OrchctlError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,22 @@ def _from_within(
 def _connection(configuration: Any, context: str, namespace: str) -> Connection:
     # Trouble is met by client.py, which knows until when trying again makes sense.
     configuration.retries = False
+    configuration.refresh_api_key_hook = _stripping(configuration.refresh_api_key_hook)
     return Connection(configuration, masked_url(configuration.host), context, namespace)
+
+
+def _stripping(renewing: Callable[[Any], None] | None) -> Callable[[Any], None]:
+    """Asked before each request: a file with a token often ends with a new line, which in a header
+    would end it, too early."""
+
+    def strip(configuration: Any) -> None:
+        if renewing is not None:
+            renewing(configuration)
+            configuration.refresh_api_key_hook = strip  # which in a pod has just put itself back
+        for name, value in configuration.api_key.items():
+            configuration.api_key[name] = value.strip()
+
+    return strip
 
 
 def _unusable(files: str, why: str) -> ConfigurationError:

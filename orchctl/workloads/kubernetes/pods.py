@@ -19,6 +19,12 @@ _WITHOUT_HOPE = {
     "RunContainerError": "container-config",
 }
 
+# Seconds for which a scheduler may say that no node takes a pod; and that it waits for a volume,
+# which storage takes its time to make.
+_SCHEDULED, _PROVISIONED = 3.0, 30.0
+_UNBOUND = "unbound immediate PersistentVolumeClaims"
+_COMES_BY_ITSELF = ("kube-root-ca.crt", "list of registered CSI drivers")
+
 
 @dataclass(frozen=True)
 class ContainerState:
@@ -36,6 +42,8 @@ class ContainerState:
         exit_code: Of its last end; None when it never ended.
         ended_reason: Of that end.
         first: Whether it is an init container.
+        begun: Whether its program has ever run. A container that was never started ends, too, when
+            its pod is deleted: as `ContainerStatusUnknown`, without an identity.
     """
 
     name: str
@@ -49,6 +57,7 @@ class ContainerState:
     exit_code: int | None = None
     ended_reason: str = ""
     first: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class PodFacts:
         containers: Its containers, init containers first.
         unscheduled: Why no node took it; "" when one did.
         trouble: Its phase's reason (`Evicted`), with its message.
+        mounted: Whether it has its volumes and its network (told from Kubernetes 1.29 on).
     """
 
     name: str
@@ -82,6 +92,7 @@ class PodFacts:
     containers: tuple[ContainerState, ...] = ()
     unscheduled: str = ""
     trouble: str = ""
+    mounted: bool = False
 
     @property
     def over(self) -> bool:
@@ -148,6 +159,7 @@ def read_pod(pod: Object) -> PodFacts:
         containers=tuple(_containers(status)),
         unscheduled=(scheduled.get("message") or scheduled.get("reason", "")) if refused else "",
         trouble=trouble,
+        mounted=conditions.get("PodReadyToStartContainers", {}).get("status") == "True",
     )
 
 
@@ -180,6 +192,8 @@ def _container(status: Object, *, first: bool) -> ContainerState:
         exit_code=ended.get("exitCode"),
         ended_reason=ended.get("reason", ""),
         first=first,
+        begun=bool(status.get("containerID") or status.get("restartCount") or state == "running")
+        or bool(ended.get("startedAt")),
     )
 
 
@@ -221,7 +235,8 @@ def trouble_of(pod: PodFacts) -> PodTrouble | None:
         code = _end(pod)
         return PodTrouble("pod-failed", "Failed", name, "", pod.trouble, code, uid=uid)
     if told:
-        return PodTrouble("unschedulable", "Unschedulable", name, "", told, None, 3.0, uid)
+        patience = _PROVISIONED if _UNBOUND in told else _SCHEDULED
+        return PodTrouble("unschedulable", "Unschedulable", name, "", told, None, patience, uid)
     for one in pod.containers:
         kind = _WITHOUT_HOPE.get(one.reason) if one.state == "waiting" else None
         if kind:
@@ -238,14 +253,16 @@ def _end(pod: PodFacts) -> int | None:
 def mount_trouble(event: Object) -> PodTrouble | None:
     """What an event says about a volume that can't be mounted; None when it says nothing of it.
 
-    Right after a start kubelet may say so once or twice of its own token, so only what is said
-    three times, or what names something that is not there, counts.
+    Right after a start kubelet may say so once or twice of its own token, of a new namespace's
+    certificate, or of a storage driver that is starting too: so only what is said three times, or
+    what names something of the workload's that is not there, counts.
     """
     about, message = event.get("involvedObject", {}), " ".join(event.get("message", "").split())
     if event.get("reason") != "FailedMount" or about.get("kind") != "Pod":
         return None
     times = int((event.get("series") or {}).get("count") or event.get("count") or 1)
-    if times < 3 and "not found" not in message:
+    missing = "not found" in message and not any(one in message for one in _COMES_BY_ITSELF)
+    if times < 3 and not missing:
         return None
     uid = about.get("uid", "")
     return PodTrouble("failed-mount", "FailedMount", about["name"], message=message, uid=uid)

@@ -12,6 +12,7 @@ from orchctl.errors import Refused
 from orchctl.workloads.kubernetes.find import Found, pods_of
 from orchctl.workloads.kubernetes.kinds import POD, Object, controller_of
 from orchctl.workloads.kubernetes.rollout import Standstill, standstill
+from orchctl.workloads.kubernetes.unfinished import require_no_run
 from orchctl.workloads.kubernetes.waiting import RolledOut, wait_for_pod, wait_for_rollout
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def restart(cluster: Cluster, found: Found, patience: Patience) -> Change:
     """Restart a workload; a pod by letting its controller make another.
 
     Raises:
-        Refused: `paused`, `on-delete`, `partition`: it would restart nothing; `bare-pod`.
+        Refused: `paused`, `on-delete`, `partition`: it would restart nothing; `bare-pod`;
+            `unfinished-run`.
         WorkloadFailed: As Cluster and `wait_for_rollout` do.
         TimedOut: `rollout-timeout`.
     """
@@ -102,8 +104,10 @@ def apply_change(
         then: Called when the patch was taken.
 
     Raises:
+        Refused: `unfinished-run`.
         OrchctlError: As Cluster and `wait_for_rollout` do.
     """
+    require_no_run(found.kind, found.object)
     before = [one["metadata"]["uid"] for one in pods_of(cluster, found)]
     after = cluster.patch(found.kind, found.name, patch, dry_run=patience.dry_run)
     if then is not None and not patience.dry_run:

@@ -20,6 +20,7 @@ from orchctl.workloads.kubernetes.kinds import (
     name_of,
 )
 from orchctl.workloads.kubernetes.pods import PodFacts, why_not_ready
+from orchctl.workloads.kubernetes.unfinished import unfinished_run
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ def standstill(kind: Kind, workload: Object) -> Standstill | None:
         return Standstill("on-delete", told, hint)
     if desired(kind, workload) == 0:
         told = f"{name} has no replicas: there is nothing to wait for"
-        return Standstill("zero-replicas", told, f"kubectl scale {name} --replicas=1")
+        run = unfinished_run(workload)
+        # In the middle of a run, to start it by hand would put a second writer beside its Job.
+        hint = run.hint(name) if run else f"kubectl scale {name} --replicas=1"
+        return Standstill("zero-replicas", told, hint)
     partition = partition_of(workload)
     if kind is STATEFUL_SET and partition:
         held = min(partition, desired(kind, workload))

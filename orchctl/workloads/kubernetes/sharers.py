@@ -22,11 +22,11 @@ from orchctl.workloads.kubernetes.kinds import (
     name_of,
 )
 from orchctl.workloads.kubernetes.scale import uses
+from orchctl.workloads.kubernetes.unfinished import RUN
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
-RUN_LABEL = "orchctl/run"  # on a run's Jobs, and their pods
 SNAPSHOTS_LABEL = "orchctl/snapshots"  # on CronJobs that take snapshots alone, their Jobs, pods
 
 
@@ -67,7 +67,7 @@ def _workloads(cluster: Cluster, found: Found, claims: Collection[str]) -> Itera
 def _jobs(cluster: Cluster, claims: Collection[str]) -> Iterator[str]:
     for one in cluster.every(JOB)[0]:
         labels = one["metadata"].get("labels") or {}
-        own = RUN_LABEL in labels or SNAPSHOTS_LABEL in labels
+        own = RUN in labels or SNAPSHOTS_LABEL in labels
         if not own and not is_over(one) and _mounts(one, claims):
             yield _named(JOB, one)
 
@@ -91,6 +91,20 @@ def _active(cluster: Cluster, claims: Collection[str]) -> Iterator[Object]:
     for one in cluster.every(CRON_JOB)[0]:
         if not one["spec"].get("suspend") and _mounts(one["spec"]["jobTemplate"], claims):
             yield one
+
+
+def stopped_by(other: str) -> str:
+    """The command that keeps something from writing.
+
+    Args:
+        other: `KIND/NAME`, as `sharers` tells it.
+    """
+    kind = other.partition("/")[0]
+    if kind in (DEPLOYMENT.name, STATEFUL_SET.name):
+        return f"kubectl scale {other} --replicas=0"
+    if kind == CRON_JOB.name:
+        return f'kubectl patch {other} -p \'{{"spec":{{"suspend":true}}}}\''
+    return f"kubectl delete {other}"
 
 
 def _named(kind: Kind, thing: Object) -> str:

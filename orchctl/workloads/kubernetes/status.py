@@ -18,6 +18,7 @@ from orchctl.workloads.kubernetes.rollout import (
     standstill,
 )
 from orchctl.workloads.kubernetes.shape import ClaimFacts, Hazard, hazards, read_claims
+from orchctl.workloads.kubernetes.unfinished import UnfinishedRun, unfinished_run
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -39,6 +40,7 @@ class WorkloadStatus:
         hazards: In which ways two of them can write to one database.
         held: Why a change would not reach its pods; None when it would.
         revision: Of the database, as a pod told; "" at base, None when none was asked or could.
+        run: An upgrade or a deploy that is not over; None when there is none.
     """
 
     target: str
@@ -52,10 +54,13 @@ class WorkloadStatus:
     hazards: tuple[Hazard, ...]
     held: Standstill | None
     revision: str | None = None
+    run: UnfinishedRun | None = None
 
     @property
     def good(self) -> bool:
-        """Whether all that should be there is there and ready."""
+        """Whether all that should be there is there and ready, and no run has it in hand."""
+        if self.run is not None:
+            return False
         ready = sum(pod.ready and not pod.terminating for pod in self.pods)
         held = self.held is not None and ready >= self.wanted
         return (self.progress.done or held) and ready >= self.wanted
@@ -99,4 +104,5 @@ def read_status(cluster: Cluster, found: Found, *, ask_pods: bool = False) -> Wo
         hazards(found.kind, found.object, claims),
         held,
         revision_inside(cluster, pods) if ask_pods else None,
+        None if found.kind is POD else unfinished_run(found.object),
     )

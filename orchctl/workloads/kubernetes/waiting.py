@@ -142,7 +142,8 @@ class _Wait:
 
 
 def _mounted(pod: PodFacts) -> bool:
-    return pod.ready or any(one.state != "waiting" for one in pod.containers)
+    # What was said of a volume before it came is still there while an image is pulled.
+    return pod.ready or pod.mounted or any(one.state != "waiting" for one in pod.containers)
 
 
 class _RolloutWait(_Wait):

@@ -61,10 +61,12 @@ class Picture:
 
     Attributes:
         objects: For each source its objects by uid.
+        gone: For each source those that were deleted meanwhile, as they were last.
     """
 
     def __init__(self, cluster: Cluster, sources: Sequence[Source]) -> None:
         self.objects: list[dict[str, Object]] = [{} for _ in sources]
+        self.gone: list[dict[str, Object]] = [{} for _ in sources]
         self._news: SimpleQueue[_News] = SimpleQueue()
         self._ended = threading.Event()
         self._cluster = cluster
@@ -116,6 +118,7 @@ class Picture:
             known[one["metadata"]["uid"]] = one
         for one in news.gone:
             known.pop(one["metadata"]["uid"], None)
+            self.gone[news.source][one["metadata"]["uid"]] = one
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 from kubernetes import config
 from kubernetes.client.exceptions import ApiException
 
-from tests.kubernetes.contract.ground import Ground
+from tests.kubernetes.contract.ground import NO_IMAGE, Ground
 from tests.kubernetes.fake.cluster import Cluster
 from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.support import contract_run
@@ -26,6 +26,8 @@ REAL = os.environ.get("ORCHCTL_TEST_KUBECONFIG", "")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A kubeconfig may say insecure-skip-tls-verify: that is its owner's business.
+    config.addinivalue_line("filterwarnings", "ignore::urllib3.exceptions.InsecureRequestWarning")
     if REAL and not hasattr(config, "workerinput"):
         contract_run.begin()
 
@@ -50,7 +52,7 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
         )
         try:
             made.core.create_namespace(contract_run.namespace(namespace))
-            made.wait(lambda: _has_account(made))
+            made.wait(lambda: _is_furnished(made))
             yield made
         finally:
             _clean(made)
@@ -67,14 +69,16 @@ def _fake_kubeconfig(request: pytest.FixtureRequest, tmp_path: Path, namespace: 
     """The fake, where the images' shell is this machine's."""
     cluster: Cluster = request.getfixturevalue("cluster")
     cluster.script(Script(image="localhost/busybox:*", process=True))
-    cluster.script(Script(image="*.invalid/*", image_error="no such host"))
+    cluster.script(Script(image=NO_IMAGE, image_error="connection refused"))
     return cluster.kubeconfig(tmp_path / "kubeconfig", namespace)
 
 
-def _has_account(ground: Ground) -> bool:
-    """Pods are refused until the namespace has its default account."""
+def _is_furnished(ground: Ground) -> bool:
+    """Pods are refused until the namespace has its default account, and can mount nothing of it
+    before there is the cluster's certificate."""
     with suppress(ApiException):
         ground.core.read_namespaced_service_account("default", ground.namespace)
+        ground.core.read_namespaced_config_map("kube-root-ca.crt", ground.namespace)
         return True
     return False
 

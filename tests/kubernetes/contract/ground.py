@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 # A program that does nothing and ends at once when it is asked to.
 IDLE = "trap 'exit 0' TERM; sleep 3600 & wait"
+# Where no node asks anybody's name server for: refused at once, or not found.
+NO_IMAGE = "localhost/orchctl-no-such-image:0"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -151,6 +153,11 @@ class Ground:
 
     def run_job(self, name: str, command: str, claim: str = "", **spec: Any) -> Any:
         """A Job that has ended, whichever way."""
+        self.start_job(name, command, claim, **spec)
+        return self.wait(lambda: self.ended(name))
+
+    def start_job(self, name: str, command: str, claim: str = "", **spec: Any) -> None:
+        """A Job that is tried once, created."""
         pod = self.template(name, self.container(command), claim, restartPolicy="Never")
         body = {
             "apiVersion": "batch/v1",
@@ -159,9 +166,9 @@ class Ground:
             "spec": {"backoffLimit": 0, "template": pod, **spec},
         }
         self.batch.create_namespaced_job(self.namespace, body)
-        return self.wait(lambda: self._ended(name))
 
-    def _ended(self, name: str) -> Any:
+    def ended(self, name: str) -> Any:
+        """The Job, once it has ended; None until then."""
         job = self.batch.read_namespaced_job(name, self.namespace)
         kinds = {each.type for each in job.status.conditions or [] if each.status == "True"}
         return job if kinds & {"Complete", "Failed"} else None

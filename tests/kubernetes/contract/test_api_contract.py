@@ -10,7 +10,7 @@ from typing import Any
 from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 
-from tests.kubernetes.contract.ground import Ground, refusal
+from tests.kubernetes.contract.ground import IDLE, Ground, refusal
 
 
 def test_a_watch_goes_on_from_a_list(ground: Ground) -> None:
@@ -103,10 +103,28 @@ def test_a_failed_job_says_why_and_keeps_its_exit_code(ground: Ground) -> None:
 
 
 def test_a_job_past_its_deadline_is_ended(ground: Ground) -> None:
-    idle = "trap 'exit 0' TERM; sleep 3600 & wait"
-    late = ground.run_job("late", idle, activeDeadlineSeconds=2)
+    late = ground.run_job("late", IDLE, activeDeadlineSeconds=2)
     assert {each.reason for each in late.status.conditions} == {"DeadlineExceeded"}
     ground.wait(lambda: not ground.pods("job-name=late"))
+
+
+def test_a_job_whose_pod_is_deleted_has_failed_and_makes_no_other(ground: Ground) -> None:
+    """As when its node is drained: another pod beside the one that is still ending would be a
+    second writer."""
+    ground.start_job("drained", "trap 'sleep 2; exit 1' TERM; sleep 3600 & wait")
+    (pod,) = ground.wait(lambda: [one for one in ground.pods() if one.status.phase == "Running"])
+    ground.core.delete_namespaced_pod(pod.metadata.name, ground.namespace)
+    seen: set[str] = set()
+
+    def failed() -> Any:
+        seen.update(each.metadata.uid for each in ground.pods())
+        return ground.ended("drained")
+
+    job = ground.wait(failed)
+    assert {each.reason for each in job.status.conditions} == {"BackoffLimitExceeded"}
+    assert job.status.failed == 1
+    ground.wait(lambda: not ground.pods())
+    assert seen == {pod.metadata.uid}
 
 
 def test_logs_are_cut_and_those_of_the_last_start_are_kept(ground: Ground) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.kubernetes.contract.ground import Ground
+from tests.kubernetes.contract.ground import NO_IMAGE, Ground
 from tests.kubernetes.contract.stand_in import StandIn
 from tests.support.kubernetes_commands import Commands
 
@@ -64,7 +64,7 @@ def test_a_version_that_crashes_is_taken_back_with_its_database(
 
 def test_an_image_that_can_not_be_had(ground: Ground, k8s: Commands) -> None:
     service = StandIn(ground)
-    words = ("deploy", service.target, "--image", "registry.invalid/nothing:1")
+    words = ("deploy", service.target, "--image", NO_IMAGE)
     assert k8s.failure(*words, code=9)["code"] == "job-not-started"
     service.require_over(ground.image)
 

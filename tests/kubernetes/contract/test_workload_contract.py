@@ -7,7 +7,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from tests.kubernetes.contract.ground import Ground, refusal
+from tests.kubernetes.contract.ground import NO_IMAGE, Ground, refusal
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
@@ -157,7 +157,7 @@ def test_on_delete_rolls_nothing_until_a_pod_is_deleted(ground: Ground) -> None:
 def test_a_stuck_update_stays_stuck_when_its_template_is_put_right(ground: Ground) -> None:
     """D16: the broken pod has to be deleted; the revert alone does not help."""
     ground.stateful("db")
-    broken = image_patch("registry.invalid/nothing:1")
+    broken = image_patch(NO_IMAGE)
     ground.apps.patch_namespaced_stateful_set("db", ground.namespace, broken)
 
     def failing() -> str | None:

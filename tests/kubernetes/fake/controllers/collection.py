@@ -10,6 +10,7 @@ from tests.kubernetes.fake.refusals import Refused
 from tests.kubernetes.fake.resources import (
     ACCOUNTS,
     CLAIMS,
+    CONFIG_MAPS,
     NAMESPACES,
     PODS,
     STORAGE_CLASSES,
@@ -22,6 +23,7 @@ from tests.kubernetes.fake.store import Store
 from tests.kubernetes.fake.writing import DeleteOptions, create, delete, mutate
 
 _PROTECTION = "kubernetes.io/pvc-protection"
+_CERTIFICATE = "kube-root-ca.crt"
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 
 
@@ -198,13 +200,19 @@ def _volume_for(store: Store, claim: Json) -> Json | None:
 
 
 def keep_namespaces(state: State) -> float | None:
-    """Gives each its default account; deletes what is in those that are to go, then them."""
+    """Each has its account and the cluster's certificate; one to go loses all, then goes."""
     store = state.store
     for namespace in store.all(NAMESPACES):
         name = namespace["metadata"]["name"]
         if "deletionTimestamp" not in namespace["metadata"]:
             if store.find(ACCOUNTS, name, "default") is None:
                 create(store, ACCOUNTS, {"metadata": {"name": "default", "namespace": name}})
+            if store.find(CONFIG_MAPS, name, _CERTIFICATE) is None:
+                body = {
+                    "metadata": {"name": _CERTIFICATE, "namespace": name},
+                    "data": {"ca.crt": ""},
+                }
+                create(store, CONFIG_MAPS, body)
             continue
         content = [(kind, body) for kind, body in store.everything() if _namespace(body) == name]
         for resource, body in content:

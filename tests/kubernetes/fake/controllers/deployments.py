@@ -107,6 +107,8 @@ class _Rollout:
         total = sum(each["spec"]["replicas"] for each in self.all)
         new_missing = self.new["spec"]["replicas"] - _available(self.new)
         room = total - at_least - new_missing
+        if room <= 0:
+            return  # the old ones' statuses may still count a pod that was just told to go
         for each in self.old:
             unhealthy = each["spec"]["replicas"] - _available(each)
             down = min(room, unhealthy)

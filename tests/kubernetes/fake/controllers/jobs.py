@@ -101,7 +101,8 @@ class _Sync:
                 for pod in self.pods
                 for status in pod["status"].get("containerStatuses") or []
             )
-        return len(self._of_phase("Failed")) + restarts + self._lost()
+        # A pod that was told to go counts at once, however it is going to end.
+        return len(self._of_phase("Failed")) + len(self._going()) + restarts + self._lost()
 
     def _lost(self) -> int:
         """Pods deleted under the Job count as failed once they are gone."""
@@ -152,7 +153,8 @@ class _Sync:
 
     def _fail(self, why: tuple[str, str]) -> None:
         active = self._active()
-        failed = [each["metadata"]["uid"] for each in self._of_phase("Failed") + active]
+        counted = self._of_phase("Failed") + self._going() + active
+        failed = [each["metadata"]["uid"] for each in counted]
         for pod in active:
             self._drop(pod)
         self.pods = owned(self.store, PODS, self.job)

@@ -1,0 +1,121 @@
+"""A run that was killed half-way: what others say of it; and hints that can be typed."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.resources import DEPLOYMENTS
+from tests.kubernetes.objects import deployment
+from tests.support.kubernetes_commands import Commands
+from tests.support.kubernetes_service import V1, V2, Service
+from tests.support.traps import Trap
+
+WORDS = ("deploy", "sts/web", "--image", V2)
+JOB = 8  # the write that makes it; see test_k8s_upgrade_killed
+HERE = ("-n", "default")
+
+
+@pytest.fixture
+def service(cluster: Cluster, tmp_path: Path) -> Service:
+    service = Service(cluster, tmp_path / "image")
+    service.settled()
+    service.pretend()
+    return service
+
+
+@pytest.fixture
+def elsewhere(cluster: Cluster, tmp_path: Path) -> Commands:
+    """`orchctl k8s` of somebody whose own namespace is another."""
+    return Commands(tmp_path / "elsewhere", cluster.kubeconfig(tmp_path / "other", "kube-system"))
+
+
+def commands_in(hint: str) -> list[str]:
+    """What there is to type in a hint about a run: to go on, to undo."""
+    command = hint.partition(" goes on")[0]
+    return shlex.split(command[command.index("orchctl k8s ") :])[2:]
+
+
+def test_at_zero_in_the_middle_nothing_is_good(service: Service, k8s: Commands) -> None:
+    Trap(service.cluster, JOB + 1).run(k8s, *WORDS)
+    [found] = k8s.result("status", "sts/web", code=1)["workloads"]
+    assert not found["good"]
+    assert (found["run"]["command"], found["run"]["step"]) == ("deploy", "upgrading")
+    # Started by hand it would write beside the Job.
+    for words in (("status", "sts/web"), ("wait", "sts/web")):
+        told = k8s(*words).stderr
+        assert "--resume goes on, --abort undoes it" in told
+        assert "kubectl scale" not in told
+    assert k8s("deploy", "sts/web", "--resume").returncode == 0
+    [found] = k8s.result("status", "sts/web")["workloads"]
+    assert found["run"] is None
+    service.require_over(V2)
+
+
+@pytest.mark.parametrize(
+    "words", [("restart", "sts/web"), ("set-image", "sts/web", "x:1"), ("rollback", "sts/web")]
+)
+def test_nothing_else_changes_what_a_run_has_in_hand(
+    service: Service, k8s: Commands, words: tuple[str, ...]
+) -> None:
+    assert k8s("set-image", "sts/web", V2).returncode == 0
+    assert k8s("set-image", "sts/web", V1).returncode == 0
+    Trap(service.cluster, JOB).run(k8s, *WORDS)
+    before = service.object["metadata"]["generation"]
+    assert k8s.failure(*words, code=5)["code"] == "unfinished-run"
+    assert service.object["metadata"]["generation"] == before
+    assert k8s("deploy", "sts/web", "--abort").returncode == 0
+    service.require_over(V1)
+
+
+def test_a_hint_is_about_the_namespace_that_was_meant(
+    service: Service, elsewhere: Commands
+) -> None:
+    Trap(service.cluster, JOB).run(elsewhere, *WORDS, *HERE)
+    error = elsewhere.failure("deploy", "sts/web", "--image", "x:1", *HERE, code=5)
+    assert error["code"] == "unfinished-run"
+    done = elsewhere(*commands_in(error["hint"]))
+    assert done.returncode == 0, done.stderr
+    service.require_over(V2)
+
+
+def test_a_killed_rollback_is_gone_on_with_as_its_hint_says(
+    service: Service, elsewhere: Commands
+) -> None:
+    assert elsewhere(*WORDS, *HERE).returncode == 0
+    back = ("rollback", "k8s:default/sts/web", "--database", "--accept-data-loss")
+    Trap(service.cluster, JOB).run(elsewhere, *back)
+    error = elsewhere.failure("restart", "k8s:default/sts/web", code=5)
+    done = elsewhere(*commands_in(error["hint"]))
+    assert done.returncode == 0, done.stderr
+    service.require_over(V1)
+
+
+def test_what_kubectl_is_to_do_is_typed_with_cluster_and_namespace(
+    service: Service, elsewhere: Commands, tmp_path: Path
+) -> None:
+    service.scale(2)
+    given = service.cluster.kubeconfig(tmp_path / "a file", "kube-system")
+    error = elsewhere.failure(
+        *(*WORDS, *HERE, "--context", "fake", "--kubeconfig", str(given)), code=5
+    )
+    hint = error["hint"]
+    assert hint.startswith("kubectl ")
+    subprocess.run(shlex.split(hint), check=True, capture_output=True)
+    assert service.object["spec"]["replicas"] == 1
+
+
+def test_what_shares_the_claim_is_stopped_as_the_hint_says(
+    service: Service, elsewhere: Commands
+) -> None:
+    viewer = deployment("viewer")
+    claim = {"name": "d", "persistentVolumeClaim": {"claimName": service.claim}}
+    viewer["spec"]["template"]["spec"]["volumes"] = [claim]
+    service.cluster.create(DEPLOYMENTS, "default", viewer)
+    error = elsewhere.failure(*WORDS, *HERE, code=5)
+    assert error["code"] == "claim-shared"
+    assert "kubectl -n default scale deployment/viewer --replicas=0" in error["hint"]
