@@ -37,6 +37,10 @@ Revision = Annotated[str, typer.Option(metavar="REV", help="Where to: head, or a
 Container = Annotated[
     str | None, typer.Option(help="The one with the database, where there are several.")
 ]
+AllowLoss = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TABLE[.COLUMN]", help="Loss of this data is meant; repeatable."),
+]
 JobTimeout = Annotated[str, typer.Option(help="How long the upgrade itself may take.")]
 LockTimeout = Annotated[str, typer.Option(help="How long to wait for another run to end.")]
 AcceptOwner = Annotated[
@@ -62,6 +66,7 @@ def upgrade(
     target: TargetArgument = None,
     revision: Revision = "head",
     container: Container = None,
+    allow_loss: AllowLoss = None,
     timeout: Timeout = None,
     job_timeout: JobTimeout = "1h",
     copy_to: CopyTo = None,
@@ -87,7 +92,10 @@ def upgrade(
     invocation = begin(context, as_json)
     seconds = int(seconds_of(job_timeout, "--job-timeout"))
     folder = copies_folder(invocation, copy_to)
-    wish = Wish("upgrade", None, revision, container, accept_owner, seconds, folder)
+    loss = tuple(allow_loss or ())
+    wish = Wish(
+        "upgrade", None, revision, container, accept_owner, seconds, folder, allow_loss=loss
+    )
     place = Place(target, None, namespace, cluster_context, kubeconfig)
     waits = Waits(invocation, timeout, lock_timeout, health, header)
     carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
@@ -99,6 +107,7 @@ def deploy(
     image: Annotated[str | None, typer.Option(metavar="REF", help="The new image.")] = None,
     revision: Revision = "head",
     container: Container = None,
+    allow_loss: AllowLoss = None,
     timeout: Timeout = None,
     job_timeout: JobTimeout = "1h",
     copy_to: CopyTo = None,
@@ -125,7 +134,10 @@ def deploy(
         raise UsageError("No image", hint="--image REF; orchctl k8s upgrade keeps the image")
     seconds = int(seconds_of(job_timeout, "--job-timeout"))
     folder = copies_folder(invocation, copy_to)
-    wish = Wish("deploy", image, revision, container, accept_owner, seconds, folder)
+    loss = tuple(allow_loss or ())
+    wish = Wish(
+        "deploy", image, revision, container, accept_owner, seconds, folder, allow_loss=loss
+    )
     place = Place(target, None, namespace, cluster_context, kubeconfig)
     waits = Waits(invocation, timeout, lock_timeout, health, header)
     carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
@@ -279,7 +291,7 @@ def _show_plan(output: Output, plan: ClaimPlan) -> None:
     for name in plan.suspends:
         output.line(f"  suspend cronjob/{name} until it is over")
     output.line(f"  scale from {plan.replicas} to 0, wait until nothing uses {_list(plan.claims)}")
-    words = " ".join(job_command(plan.command, goal.revision, goal.snapshot))
+    words = " ".join(job_command(plan.command, goal.revision, goal.snapshot, goal.allow_loss))
     if words:
         output.line(f"  Job with {goal.job_image}: {words}, snapshot first")
     for name, image in goal.new_images.items():

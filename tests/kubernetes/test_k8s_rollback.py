@@ -49,6 +49,15 @@ def deployed(service: Service, k8s: Commands) -> Service:
     return service
 
 
+def test_a_run_that_changed_nothing_is_not_what_is_taken_back(
+    deployed: Service, k8s: Commands
+) -> None:
+    assert k8s("deploy", deployed.target, "--image", V2).returncode == 0
+    assert k8s.result(*WORDS, ACCEPT)["upgrade"]["to"] == "001"
+    assert deployed.heads == ["001"]
+    deployed.require_over(V1)
+
+
 def rows(service: Service) -> list[object]:
     return query(service.database, "SELECT id FROM notes ORDER BY id")
 

@@ -61,6 +61,18 @@ def test_the_job_is_the_services_pod_with_another_command(service: Service, k8s:
     assert "app" not in made["spec"]["template"]["metadata"]["labels"]
 
 
+def test_a_loss_that_is_meant_is_said_as_the_hint_says(service: Service, k8s: Commands) -> None:
+    service.project.add("002", "op.drop_table('notes')")
+    error = k8s.failure("upgrade", service.target, code=6)
+    assert "would lose data" in error["message"]
+    option = error["hint"].split("--allow-loss ")[1].split(",")[0]
+    assert option == "notes"
+    assert service.heads == ["001"]
+    assert k8s.result("upgrade", service.target, "--allow-loss", option)["upgrade"]["to"] == "002"
+    assert service.heads == ["002"]
+    service.require_over(V1)
+
+
 def test_an_upgrade_keeps_the_image(cluster: Cluster, tmp_path: Path, k8s: Commands) -> None:
     service = Service(cluster, tmp_path / "image", "deployment")
     service.begin()

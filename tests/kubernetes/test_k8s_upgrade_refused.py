@@ -17,6 +17,7 @@ from tests.kubernetes.fake.resources import (
     AUTOSCALERS,
     CRON_JOBS,
     DEPLOYMENTS,
+    JOBS,
     LEASES,
     PODS,
     Json,
@@ -319,8 +320,7 @@ def test_a_relative_revision(service: Service, k8s: Commands) -> None:
 def test_ctrl_c_says_where_it_stopped(service: Service, k8s: Commands) -> None:
     service.pretend(run_for=30)
     command = k8s.start(*WORDS)
-    service.cluster.wait(lambda: service.step == "upgrading")
-    service.cluster.wait(lambda: "Waiting for Job" in command.stderr())
+    service.cluster.wait(lambda: service.cluster.objects(JOBS, "default"))
     command.send_signal(signal.SIGINT)
     done = command.finished()
     assert done.returncode == 130

@@ -183,6 +183,7 @@ def _record(plan: ClaimPlan) -> Record:
         started_at=now,
         snapshot=goal.snapshot,
         suspended=plan.suspends,
+        allow_loss=goal.allow_loss,
     )
 
 

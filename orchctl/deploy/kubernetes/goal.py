@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Wish:
         job_seconds: How long a Job may take.
         folder: Where snapshots are copied to; None leaves them on the claim alone.
         accept_loss: Of a rollback, whether what was written since may be put aside.
+        allow_loss: Of an upgrade, the tables and columns whose loss is meant.
     """
 
     command: str
@@ -36,6 +38,7 @@ class Wish:
     job_seconds: int = 3600
     folder: Path | None = None
     accept_loss: bool = False
+    allow_loss: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Goal:
         new_images: The same, as they are to be.
         revision: Where to, in Alembic's notation.
         snapshot: Of a rollback, what is put back; "" leaves the database.
+        allow_loss: Of an upgrade, the tables and columns whose loss is meant.
     """
 
     container: str
@@ -57,6 +61,7 @@ class Goal:
     new_images: dict[str, str]
     revision: str
     snapshot: str = ""
+    allow_loss: tuple[str, ...] = ()
 
 
 def goal_ahead(found: Found, wish: Wish) -> Goal:
@@ -74,16 +79,20 @@ def goal_ahead(found: Found, wish: Wish) -> Goal:
         old_images={name: old[name] for name in images},
         new_images=images,
         revision=wish.revision,
+        allow_loss=wish.allow_loss,
     )
 
 
-def job_command(command: str, revision: str, snapshot: str = "") -> tuple[str, ...]:
+def job_command(
+    command: str, revision: str, snapshot: str = "", allow_loss: Sequence[str] = ()
+) -> tuple[str, ...]:
     """What the Job runs; nothing where the database is to stay as it is."""
     if command == ROLLBACK:
         return restore_command(snapshot) if snapshot else ()
     if command == "downgrade":
         return ("orchctl", "downgrade", "--json", "--yes", revision)
-    return ("orchctl", "upgrade", "--json", revision)
+    allowed = [word for one in allow_loss for word in ("--allow-loss", one)]
+    return ("orchctl", "upgrade", "--json", *allowed, revision)
 
 
 def restore_command(snapshot: str) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ def _require_unowned(found: tuple[Owner, ...], target: Found, wish: Wish) -> lis
 def _try_out(cluster: Cluster, found: Found, plan: ClaimPlan, wish: Wish) -> None:
     """Let the server check each change that is to come."""
     goal, name = plan.goal, job_name(found.name, "000000", "upgrade")
-    command = job_command(plan.command, goal.revision, goal.snapshot)
+    command = job_command(plan.command, goal.revision, goal.snapshot, goal.allow_loss)
     work = Work(name, "000000", goal.container, goal.job_image, command, wish.job_seconds)
     cluster.create(JOB, manifest(found.kind, found.object, work), dry_run=True)
     try:

@@ -29,6 +29,7 @@ UNDOING = "undoing"  # zero again, the database back, the image back, replicas b
 DONE = "done"
 
 ROLLBACK = "rollback"
+_LISTS = ("claims", "suspended", "allow_loss")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Record:
         restored: What the restore said.
         snapshot: Of a rollback, the snapshot that it puts back; "" leaves the database.
         suspended: The CronJobs of snapshots that do nothing until it is over.
+        allow_loss: Of an upgrade, the tables and columns whose loss is meant.
     """
 
     run: str
@@ -74,6 +76,7 @@ class Record:
     restored: dict[str, Any] = field(default_factory=dict)
     snapshot: str = ""
     suspended: tuple[str, ...] = ()
+    allow_loss: tuple[str, ...] = ()
 
     def text(self) -> str:
         """As it stands in the annotation."""
@@ -112,7 +115,7 @@ def read_record(workload: Object, annotation: str = ANNOTATION) -> Record | None
         known = {one.name for one in fields(Record)}
         if not set(found) <= known:
             raise ValueError(", ".join(sorted(set(found) - known)))
-        lists = {key: tuple(found.get(key, ())) for key in ("claims", "suspended")}
+        lists = {key: tuple(found.get(key, ())) for key in _LISTS}
         return Record(**{**found, **lists})
     except (ValueError, TypeError, KeyError) as error:
         raise Refused(
@@ -164,7 +167,9 @@ class Recorded:
         """The run is over: take the annotation away; what went through can be rolled back."""
         over: list[Object] = [{"op": "remove", "path": _POINTER}]
         rolled_back = self.now.command == ROLLBACK
-        if not undone and (self.now.changed or self.now.new_images or rolled_back):
+        # One that changed nothing leaves on record what the one before it did.
+        images = self.now.new_images != self.now.old_images
+        if not undone and (self.now.changed or images or rolled_back):
             text = "" if rolled_back else self.now.kept().text()
             over.append({"op": "add", "path": _LAST_POINTER, "value": text})
             if not text:

@@ -166,7 +166,8 @@ class Run:
     def upgrade(self) -> dict[str, Any]:
         """Run the Job, and once more if it did not say how it ended: an upgrade that was done
         already does nothing, so the second answer tells."""
-        command = job_command(self.now.command, self.now.revision, self.now.snapshot)
+        now = self.now
+        command = job_command(now.command, now.revision, now.snapshot, now.allow_loss)
         if not command:
             return {"ok": True, "databases": []}
         for number in range(1, _TRIES + 1):
@@ -196,7 +197,7 @@ class Run:
         error = answer["error"]
         if error.get("exit_code") == RestoreFailed.exit_code:
             raise RestoreFailed(
-                error["message"], code=error["code"], hint=error.get("hint"),
+                error["message"], code=error["code"], hint=_inside(error.get("hint")),
                 state=f"{self.target} stays at zero",
             )  # fmt: skip
         # All-or-nothing: with an error told, the database is as it was.
@@ -204,7 +205,7 @@ class Run:
         raise UpgradeFailed(
             f"The {self._word} failed: {error['message']}",
             code="job-failed",
-            hint=error.get("hint"),
+            hint=_inside(error.get("hint")),
             details={"error": error, "log": list(end.lines)},
         )
 
@@ -348,6 +349,11 @@ class Run:
 
     def _deadline(self) -> float:
         return time.monotonic() + self.terms.timeout
+
+
+def _inside(hint: str | None) -> str | None:
+    """What a Job advises is for where it ran: its commands would find no database here."""
+    return f"In a pod on the claim: {hint}" if hint and "orchctl " in hint else hint
 
 
 def changed_by(answer: dict[str, Any]) -> bool:
