@@ -41,6 +41,11 @@ CODES = {
     422: "invalid_value",
 }
 
+# Which method a path must take to take this one.
+ALLOWED_BY = {"GET": "GET", "HEAD": "GET"} | {
+    method: method for method in ("POST", "PATCH", "PUT", "DELETE")
+}
+
 STORE_FAULTS: Mapping[type[StoreFault], tuple[int, str]] = {
     Unknown: (404, "not_found"),
     Duplicate: (409, "duplicate"),
@@ -164,9 +169,9 @@ def _allowed(request: Request) -> list[str]:
     """Return every method that the path takes; the framework names those of its first route."""
     return [
         method
-        for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
+        for method, asked in ALLOWED_BY.items()
         if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            route.matches({**request.scope, "method": asked})[0] is Match.FULL
             for route in request.app.routes
         )
     ]

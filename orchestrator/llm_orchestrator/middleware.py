@@ -55,6 +55,8 @@ class RequestEnvelope:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         ours = _headers_for(scope["path"], request_id)
+        # What answers GET answers HEAD, RFC 9110 section 9.1; the server leaves out the body.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         started = time.perf_counter()
         status = 0
 
@@ -70,7 +72,7 @@ class RequestEnvelope:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, send_with_headers)
+                await self.app(asked, receive, send_with_headers)
             except Exception:  # the outermost boundary of a request
                 logger.exception("unexpected", method=scope["method"], path=scope["path"])
                 if status:

@@ -116,3 +116,4 @@ class RedisLink:
 
 async def _look_at(redis: Redis) -> None:
     await redis.set(_LOOKED, 1, ex=60)
+    await redis.delete(_LOOKED)

@@ -92,6 +92,13 @@ def test_signing_in_leads_nowhere_else(empty: Service, target: str) -> None:
         assert log_in(client, next=target).headers["location"] == "/admin-ui/dashboard"
 
 
+def test_a_script_is_led_on_as_well(filled: Service) -> None:
+    with filled.client(**{"HX-Request": "true"}) as client:
+        log_in(client)
+        answer = client.get("/admin-ui/login", params={"next": "/admin-ui/logs?model=\u65e5"})
+        assert answer.headers["hx-redirect"] == "/admin-ui/logs?model=%E6%97%A5"
+
+
 def test_forms_without_their_token_change_nothing(filled: Service) -> None:
     with filled.client() as client:
         log_in(client)

@@ -181,6 +181,30 @@ def test_nothing_is_cut_off_on_a_small_screen(visit: Visitor, filled: Service, w
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_the_longest_names_fit(visit: Visitor, service: Service) -> None:
+    """A hundred letters without a space, which is what the columns hold."""
+    name = "W" * 100
+    with service.admin() as admin:
+        admin.base_url = admin.base_url.join("/api/admin/")
+        facts = {"name": name, "type": "openai", "api_key": "k", "base_url": f"http://{name}"}
+        provider = admin.post("providers", json=facts).json()
+        admin.post(f"providers/{provider['id']}/models/import", json={"models": [name]})
+    seen = visit(service, viewport={"width": 360, "height": 740})
+    for width in (360, 1280):
+        seen.page.set_viewport_size({"width": width, "height": 740})
+        for path in ("providers", "models", "associations"):
+            cut = seen.goto(path).evaluate(
+                "[document.documentElement, ...document.querySelectorAll('.card')]"
+                ".filter(each => each.scrollWidth > each.clientWidth).length"
+            )
+            assert cut == 0, (path, width)
+    with service.admin() as admin:
+        admin.delete(f"/api/admin/providers/{provider['id']}")
+        for model in admin.get("/api/admin/models").json():
+            if model["name"] == name:
+                admin.delete(f"/api/admin/models/{model['id']}")
+
+
 def test_the_sign_in_page_fits_as_well(visit: Visitor, empty: Service) -> None:
     page = visit(empty, signed_in=False, viewport={"width": 360, "height": 740}).goto("login")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

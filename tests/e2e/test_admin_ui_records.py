@@ -163,7 +163,10 @@ def test_what_is_wrong_is_said_at_its_field(visit: Visitor, service: Service) ->
     dialog.get_by_role("button", name="Add").click()
     for label, text in (
         ("Name", "This is needed."),
-        ("Address", "This must be an address that starts with http:// or https://."),
+        (
+            "Address",
+            "This must be an address such as https://host/v1, without a query or a password.",
+        ),
         ("Retries", "At most 10."),
     ):
         field = dialog.get_by_label(label)

@@ -187,8 +187,8 @@ def test_models_are_imported_by_name(admin: httpx.Client) -> None:
 def test_methods_that_a_path_has_not(admin: httpx.Client) -> None:
     answer = admin.put("providers")
     assert error(answer, 405)["code"] == "method_not_allowed"
-    assert answer.headers["allow"] == "GET, POST"
-    assert admin.post("providers/1").headers["allow"] == "GET, PATCH, DELETE"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+    assert admin.post("providers/1").headers["allow"] == "GET, HEAD, PATCH, DELETE"
 
 
 def test_rows_of_old_are_shown(admin: httpx.Client, service: Service) -> None:
@@ -246,3 +246,21 @@ def test_the_same_added_twice_at_once_is_there_once(database: Path) -> None:
 
     assert sorted(asyncio.run(add_twice())) == [201, 409, 409]
     assert query(database, "SELECT count(*) FROM model_providers") == [(1,)]
+
+
+def test_addresses_that_a_path_can_be_appended_to(admin: httpx.Client) -> None:
+    good = ("http://h", "https://a_b.example:8443/openai/v1/", "http://[::1]:80", "http://h/a@b~c")
+    bad = (
+        "ftp://h",
+        "http://",
+        "http:///v1",
+        "http://h/v1?x=1",
+        "http://h/#x",
+        "http://me:pw@h/v1",
+    )
+    for number, url in enumerate(good):
+        add(admin, "providers", name=f"p{number}", **PROVIDER | {"base_url": url})
+    for url in (*bad, "http://h:port", "http://h h", "http://\u00e9"):
+        refused = admin.post("providers", json={"name": "p", **PROVIDER, "base_url": url})
+        assert error(refused, 422)["param"] == "base_url", url
+        assert url not in refused.text

@@ -14,6 +14,16 @@ def test_it_answers(service: Service) -> None:
         assert client.get("/readyz").status_code == 200
 
 
+def test_what_answers_get_answers_head(service: Service) -> None:
+    """As monitors, load balancers and `curl --head` ask."""
+    with service.client() as client:
+        for path in ("/health", "/readyz", "/v1/models", "/admin-ui/login", "/nowhere"):
+            got, told = client.get(path), client.head(path)
+            assert (told.status_code, told.content) == (got.status_code, b"")
+            assert told.headers["content-type"] == got.headers["content-type"]
+        assert client.head("/v1/embeddings").status_code == 405
+
+
 def test_in_process(database: Path) -> None:
     async def body() -> None:
         async with in_process(database) as (app, client):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import structlog
 from fastapi import Depends
@@ -30,6 +30,8 @@ from llm_orchestrator.web.wording import FILTERS
 logger = structlog.stdlib.get_logger(__name__)
 
 BASE = "/admin-ui"
+# What stays as it is in an address that is one already, as in Starlette's redirects.
+_SAFE = ":/%#?=@[]!$&'()*+,;"
 SESSION_COOKIE = "llm_orchestrator_session"
 NOTICE_COOKIE = "llm_orchestrator_notice"
 TABS = (
@@ -131,7 +133,7 @@ def go_to(request: Request, path: str, notice: Notice | None = None) -> Response
     answer: Response
     if request.headers.get("HX-Request") == "true":
         # A redirect would be followed by the script, not by the browser.
-        answer = Response(status_code=204, headers={"HX-Redirect": BASE + path})
+        answer = Response(status_code=204, headers={"HX-Redirect": quote(BASE + path, safe=_SAFE)})
     else:
         answer = RedirectResponse(BASE + path, 303)
     if notice:
