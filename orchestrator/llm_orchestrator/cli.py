@@ -103,6 +103,9 @@ def _settings() -> Settings:
             # Not `input`: it may be a key.
             typer.echo(f"llm-orchestrator: {name}: {each['msg']}", err=True)
         raise typer.Exit(EXIT_SETTINGS) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = "is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        _refuse(f".env: {why}", EXIT_SETTINGS)
 
 
 def _require_database(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -42,6 +43,7 @@ def set_up_logging(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _forget_colors,
     ]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -58,6 +60,7 @@ def set_up_logging(settings: Settings) -> None:
     # These tell of every request, with its address.
     for name in ("httpx", "httpcore", "aiosqlite"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancelled_request)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -68,6 +71,20 @@ def set_up_logging(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _is_no_cancelled_request(record: logging.LogRecord) -> bool:
+    """Leave out the traceback of a request that had not ended by SHUTDOWN_SECONDS.
+
+    The web server says how many they are, and each is in the request logs.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+def _forget_colors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take away the second form, in color, that the web server gives its own messages."""
+    event.pop("color_message", None)
+    return event
 
 
 def _rendering(form: str) -> list[Processor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from llm_orchestrator.database_url import read_database_url
 from llm_orchestrator.secret_keys import check_key
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 def _words(value: Any) -> Any:
@@ -31,6 +34,13 @@ def _absent_if_blank(value: Any) -> Any:
 def _checked_url(url: str) -> str:
     read_database_url(url)
     return url
+
+
+def _checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no browser sends as an origin, RFC 6454 section 6.2: it would allow nobody."""
+    if not all(origin in {"*", "null"} or _ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("an origin is https://host or https://host:port, without a path")
+    return origins
 
 
 Key = Annotated[SecretStr, AfterValidator(check_key)]
@@ -88,7 +98,7 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(
         default=0, ge=0, description="requests a minute for each API key; 0, no limit"
     )
-    cors_origins: Words = Field(
+    cors_origins: Annotated[Words, AfterValidator(_checked_origins)] = Field(
         default=(),
         description="origins whose pages may call the service, with commas between; `*` is all",
     )

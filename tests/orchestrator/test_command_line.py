@@ -7,6 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -134,6 +135,24 @@ def test_hosts_that_are_none(database: Path, host: str, status: int) -> None:
     assert (refused.returncode, refused.stderr.count("\n")) == (status, 1), refused.stderr
 
 
+def test_a_file_of_settings_that_is_no_text(database: Path) -> None:
+    (database.parent / ".env").write_bytes(b"ADMIN_KEY=\xff\xfe\n")
+    refused = run(database, "check-config")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "llm-orchestrator: .env: is no UTF-8 text\n",
+    )
+
+
+@pytest.mark.parametrize("origin", ["app.example", "https://app.example/", "https://a/b", "a b"])
+def test_what_is_no_origin(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", f"*,null,http://a:1,chrome-extension://abc,{origin}")
+    with pytest.raises(ValidationError, match="an origin is https://host"):
+        Settings(_env_file=None)
+    monkeypatch.setenv("CORS_ORIGINS", "*,null,http://a:1,chrome-extension://abc")
+    assert len(Settings(_env_file=None).cors_origins) == 4
+
+
 def test_a_line_end_after_a_key_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As files of secrets have it; no header could carry it."""
     monkeypatch.setenv("ADMIN_KEY", f" {ADMIN_KEY}\n")
@@ -146,8 +165,13 @@ def test_a_line_end_after_a_key_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_sigterm_ends_it(database: Path) -> None:
     with running(database) as service:
+        httpx.get(f"{service.url}/a%1b[31m%0a%9b")
         assert service.stop() in {0, -15}
-    assert "Traceback" not in service.log.read_text()
+    log = service.log.read_text()
+    assert "Finished server process" in log
+    assert "Traceback" not in log
+    # What a terminal would obey, of the web server's own or of whoever asks.
+    assert not set(log) & {"\x1b", "\x9b"}
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,20 @@ def test_sigterm_under_load_loses_no_log_of_a_finished_request(
         ]
 
 
+def test_who_does_not_end_in_time_is_logged_as_stopped(
+    served: Path, upstream: FakeUpstream
+) -> None:
+    upstream.always(hang)
+    with running(served, SHUTDOWN_SECONDS="0") as service, Callers(service.url):
+        wait_until(lambda: upstream.seen, "a request waits")
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) in {0, -signal.SIGTERM}
+    assert set(query(served, "SELECT status_code, error_message FROM request_logs")) == {
+        (503, "the service was stopped before the end of the answer")
+    }
+    assert "Traceback" not in service.log.read_text()
+
+
 def test_kill_leaves_a_database_that_opens_clean(served: Path) -> None:
     # The second time it starts on what the first left.
     for _ in range(2):
