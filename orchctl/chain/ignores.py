@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(
     r"#\s*orchctl\s*:\s*ignore\b\s*(?:\[([^\]]*)\])?[\s:,;-]*((?:(?!#\s*orchctl\s*:).)*)"
 )
+_CLOSING = re.compile(r"[ \t]*[)\]}]+[ \t]*")
 # Other tools' comments share the line; what they say is no reason.
 _OTHERS = re.compile(
     r"#\s*(?:noqa|nosec|nosemgrep|(?:fmt|isort|mypy|pragma|pylint|pyright|ruff|type)\s*:).*"
@@ -28,7 +29,7 @@ class Ignore(NamedTuple):
         line: Where it stands, from 1.
         column: Where it starts, from 1.
         covers: The lines it is about: its own; for a comment on a line of its own that of the code
-            below it, too.
+            below it, too; behind the bracket that ends a statement, the one where that begins.
         rules: The ids between the brackets, upper case.
         reason: What stands behind them.
     """
@@ -47,18 +48,22 @@ def ignores_of(text: str) -> tuple[Ignore, ...]:
     import io
     import tokenize
 
+    comments: list[tuple[tokenize.TokenInfo, int]] = []
+    began = 0
     try:
-        comments = [
-            token
-            for token in tokenize.generate_tokens(io.StringIO(text).readline)
-            if token.type == tokenize.COMMENT
-        ]
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                comments.append((token, began or token.start[0]))
+            elif token.type == tokenize.NEWLINE:
+                began = 0
+            elif not began and token.string.strip():
+                began = token.start[0]
     except (tokenize.TokenError, SyntaxError):
         return ()  # C07 has told
-    alone = {token.start[0] for token in comments if _is_alone(token)}
+    alone = {token.start[0] for token, _ in comments if _is_alone(token)}
     return tuple(
-        _ignore(token, match, alone)
-        for token in comments
+        _ignore(token, match, alone, began)
+        for token, began in comments
         for match in _COMMENT.finditer(token.string)
     )
 
@@ -67,7 +72,7 @@ def _is_alone(token: tokenize.TokenInfo) -> bool:
     return not token.line[: token.start[1]].strip()
 
 
-def _ignore(token: tokenize.TokenInfo, match: re.Match[str], alone: set[int]) -> Ignore:
+def _ignore(token: tokenize.TokenInfo, match: re.Match[str], alone: set[int], began: int) -> Ignore:
     line, offset = token.start
     rules = tuple(word.strip().upper() for word in (match[1] or "").split(",") if word.strip())
     covers: tuple[int, ...] = (line,)
@@ -77,6 +82,8 @@ def _ignore(token: tokenize.TokenInfo, match: re.Match[str], alone: set[int]) ->
         while below in alone:
             below += 1
         covers = (line, below)
+    elif _CLOSING.fullmatch(token.line[:offset]):  # where formatters put what was too long
+        covers = (line, began)
     reason = _OTHERS.sub("", match[2]).strip()
     return Ignore(line, offset + match.start() + 1, covers, rules, reason)
 

@@ -113,7 +113,5 @@ def _script(reader: Reader, name: str) -> Script:
         # Imported, or made by a call: what it does is not in this text.
         return Script(name, None, (), ())
     if not _is_left_out(function.node):
-        # What a decorator makes of it is not in this text.
-        reader.certain = not function.node.decorator_list
         reader.enter(function, (), {})
     return Script(name, function.node, tuple(reader.acts), tuple(reader.swallowed))

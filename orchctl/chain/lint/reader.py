@@ -137,12 +137,16 @@ class Reader:
         self._returned, self._before = [], None
         self._depth += 1
         self._inside.add(function.node)
+        was = self.certain
+        # What a decorator makes of it is not in this text.
+        self.certain = was and not function.node.decorator_list
         try:
             self.run(function.node.body)
             return self._returned[0] if len(self._returned) == 1 else UNKNOWN
         finally:
             self._depth -= 1
             self._inside.discard(function.node)
+            self.certain = was
             self.names, self._returned, self._before = names, returned, before
 
     def give_back(self, thing: Thing) -> None:

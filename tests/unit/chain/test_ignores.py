@@ -47,6 +47,15 @@ def test_several_may_stand_above_a_line_and_a_reason_may_be_long() -> None:
     assert left("# orchctl: ignore[L02] moved\n\ndrop()", ("L02", 3)) == [("L02", 3), ("I02", 1)]
 
 
+def test_behind_the_bracket_that_ends_a_statement() -> None:
+    """Where formatters put it, when the line gets too long."""
+    text = "x = 1\ndrop(\n    [1],\n)  # orchctl: ignore[L02] moved\ndrop()\n"
+    assert left(text, ("L02", 2)) == []
+    assert left(text, ("L02", 1)) == [("L02", 1), ("I02", 4)]
+    inside = "drop(\n    1,  # orchctl: ignore[L02] moved\n)\n"
+    assert left(inside, ("L02", 1)) == [("L02", 1), ("I02", 2)]
+
+
 def test_several_rules_in_one() -> None:
     assert left("drop()  # orchctl: ignore[L02, L05] moved", ("L02", 1), ("L05", 1)) == []
 

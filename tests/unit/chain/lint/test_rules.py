@@ -477,3 +477,11 @@ def test_a_decorator_that_leaves_sqlite_out(name: str) -> None:
     assert linted(text, "L10") == []
     other = revision(alter).replace("def upgrade", "@timed\ndef upgrade")
     assert [one.severity for one in linted(other, "L10")] == ["warning"]
+
+
+def test_a_decorated_function_of_the_files_own_may_do_nothing() -> None:
+    alter = "op.alter_column('users', 'name', type_=sa.Text())"
+    body = f"@only_elsewhere\ndef alter():\n    {alter}\nalter()"
+    assert [one.severity for one in linted(revision(body), "L10")] == ["warning"]
+    plain = body.removeprefix("@only_elsewhere\n")
+    assert [one.severity for one in linted(revision(plain), "L10")] == ["error"]
