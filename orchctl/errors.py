@@ -31,6 +31,13 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def typed(path: object) -> str:
+    """A path as it is typed in a shell: hints are copied, and paths may hold blanks."""
+    import shlex
+
+    return shlex.quote(str(path))
+
+
 class OrchctlError(Exception):
     """Base of all expected errors.
 

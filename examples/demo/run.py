@@ -42,7 +42,7 @@ def main() -> int:
             print(f"(exit {code})", flush=True)
             return code
     show_service(FOLDER)
-    print("\nAll of it is in .demo/: go there and try `orchctl --help`.", flush=True)
+    print("\nAll of it is in .demo/: cd .demo && ../.venv/bin/orchctl --help", flush=True)
     return 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchctl.chain.problem import Problem
 from orchctl.chain.regular_file import MOST_BYTES, read_regular
-from orchctl.errors import ConfigurationError
+from orchctl.errors import ConfigurationError, typed
 
 _SOURCES = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 _SOURCES_AND_COMPILED = re.compile(r"(?!\.\#|__init__)(.*\.py)(c|o)?$")
@@ -133,7 +133,7 @@ def _unlistable(folder: str, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"The folder {folder} cannot be listed: {error.strerror}",
         code="versions-unreadable",
-        hint=f"ls -ld {folder} shows whose it is",
+        hint=f"ls -ld {typed(folder)} shows whose it is",
     )
 
 

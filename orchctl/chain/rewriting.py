@@ -13,7 +13,7 @@ from pathlib import Path
 from orchctl.chain.fix import Edit
 from orchctl.chain.regular_file import read_regular
 from orchctl.chain.source import decode
-from orchctl.errors import Refused
+from orchctl.errors import Refused, typed
 
 
 def apply(edits: Sequence[Edit]) -> None:
@@ -53,7 +53,7 @@ def _as_read(edit: Edit) -> bytes:
         )
     # The file is replaced, not written into: that alone would pass over what its mode says.
     if not edit.path.stat().st_mode & 0o222:
-        raise _refused(edit.path, "it is read-only", f"chmod u+w {edit.path}")
+        raise _refused(edit.path, "it is read-only", f"chmod u+w {typed(edit.path)}")
     os.close(os.open(edit.path, os.O_WRONLY))
     return data
 
@@ -63,7 +63,7 @@ def _refused(path: Path, reason: str, hint: str | None = None) -> Refused:
         f"{path} cannot be written: {reason}",
         code="file-not-writable",
         state="No file was changed",
-        hint=hint or f"ls -ld {path.parent} shows who may write there",
+        hint=hint or f"ls -ld {typed(path.parent)} shows who may write there",
     )
 
 

@@ -23,8 +23,7 @@ from orchctl.errors import ExitCode, Refused, UsageError
 from orchctl.output import bytes_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from orchctl.output import Output
     from orchctl.snapshots.catalog import Catalog, Snapshot
     from orchctl.snapshots.exchange import Exchange
     from orchctl.upgrade.target import Database
@@ -186,7 +185,7 @@ def restore(
         bar=output.progress,
         on_wait=lambda who, _waited: output.note(f"Waiting for {who}"),
     )
-    _journal(done)
+    _journal(done, output)
     output.result(exchange_object(done), lambda: output.line(exchange_text(done)))
 
 
@@ -209,17 +208,23 @@ def prune(
     invocation = begin(context, as_json, **_keep_flags(rules))
     from datetime import UTC, datetime
 
+    from orchctl.database.failure import explain_os
     from orchctl.snapshots.claim import sweep
     from orchctl.snapshots.retention import apply, plan
 
     database, catalog = _catalog(invocation)
-    protected = _needed(catalog, database.require_file("backup prune"))
+    protected = _needed(catalog, database)
     if not dry_run and catalog.directory.is_dir():
         sweep(catalog.directory)
     decisions = plan(
         catalog.list(), invocation.settings.keep, now=datetime.now(UTC), protected=protected
     )
-    removed = () if dry_run else apply(decisions)
+    try:
+        removed = () if dry_run else apply(decisions)
+    except OSError as error:
+        told = explain_os(error, catalog.directory, doing="remove snapshots from")
+        told.state = "orchctl backup list shows what is left"
+        raise told from error
     data = {
         "dry_run": dry_run,
         "decisions": [
@@ -271,13 +276,14 @@ def _keep_flags(rules: tuple[int | str | None, ...]) -> dict[str, int | str | No
     }
 
 
-def _needed(catalog: Catalog, file: Path) -> frozenset[str]:
-    """The snapshots that a rollback of the last run, or of the last deploy, would put back."""
+def _needed(catalog: Catalog, database: Database) -> frozenset[str]:
+    """The snapshots that a rollback, or the next run after a killed one, would put back."""
     from orchctl.deploy.record import needed_snapshots
-    from orchctl.upgrade.journal import Journal
+    from orchctl.upgrade.rollback import needed_by_runs
 
-    last = Journal(catalog.directory, file).last_change()
-    return needed_snapshots(file) | ({last.snapshot} if last and last.snapshot else set())
+    file = database.require_file("backup prune")
+    tables = (database.version_table, *database.further_tables)
+    return needed_snapshots(file) | needed_by_runs(catalog, file, tables)
 
 
 def _verified(invocation: Invocation, snapshot: Snapshot) -> Snapshot:
@@ -291,18 +297,21 @@ def _finished(catalog: Catalog) -> list[Snapshot]:
     return [one for one in catalog.list() if one.status != "partial"]
 
 
-def _journal(done: Exchange) -> None:
+def _journal(done: Exchange, output: Output) -> None:
     from orchctl.upgrade.journal import Entry, Journal
 
     file, aside = done.restoration.database, done.put_aside
-    Journal(done.restoration.snapshot.path.parent, file).append(
-        Entry(
-            event="restore",
-            database=str(file),
-            before=aside.heads if aside else (),
-            after=done.restoration.snapshot.heads,
-            snapshot=aside.id if aside else None,
-            restored=done.restoration.snapshot.id,
-            seconds=round(done.restoration.seconds, 3),
-        )
+    journal = Journal(done.restoration.snapshot.path.parent, file)
+    entry = Entry(
+        event="restore",
+        database=str(file),
+        before=aside.heads if aside else (),
+        after=done.restoration.snapshot.heads,
+        snapshot=aside.id if aside else None,
+        restored=done.restoration.snapshot.id,
+        seconds=round(done.restoration.seconds, 3),
     )
+    try:
+        journal.append(entry)
+    except OSError as error:
+        output.warning(f"the restore is done, but not in the journal ({journal.path}): {error}")

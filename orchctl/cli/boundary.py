@@ -13,6 +13,7 @@ import typer
 
 from orchctl.cli.app import command_tree, own_words
 from orchctl.cli.invocation import Invocation
+from orchctl.cli.retyped import retyped
 from orchctl.config import masked_url
 from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
 
@@ -120,6 +121,8 @@ def _told(error: BaseException, invocation: Invocation) -> int:
         return ExitCode.USAGE
     known = _known(error)
     known.message = masked_url(known.message)
+    known.hint = retyped(known.hint, invocation.flags)
+    known.state = retyped(known.state, invocation.flags)
     invocation.output.error(known)
     return known.exit_code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -145,7 +146,15 @@ class _Case:
                 from orchctl.doctor.cluster_state import examine_workloads
 
                 found += examine_workloads(self.workloads, at)
-            return Diagnosis((*self.undone, *found, *examine(self.subjects, at).checks))
+            every = (*self.undone, *found, *examine(self.subjects, at).checks)
+            return Diagnosis(tuple(map(self._retyped, every)))
+
+    def _retyped(self, check: Checked) -> Checked:
+        from orchctl.cli.retyped import retyped
+
+        flags = self.invocation.flags
+        findings = (replace(one, command=retyped(one.command, flags)) for one in check.findings)
+        return replace(check, findings=tuple(findings))
 
 
 def _patients(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchctl.database.holders import holders
 from orchctl.database.space import free, readable
-from orchctl.errors import LockHeld, OperationFailed, OrchctlError, Refused
+from orchctl.errors import LockHeld, OperationFailed, OrchctlError, Refused, typed
 
 _SHORT_OF_SPACE = 1 << 16
 
@@ -126,13 +126,14 @@ def disk_full(path: Path, doing: str) -> OperationFailed:
 
 def inaccessible(path: Path, doing: str, *, writing: bool = False) -> Refused:
     """Why a file can't be opened or written: missing, no directory, no rights, not a file."""
+    path = Path(os.path.realpath(path))  # SQLite's sidecars are beside what a link leads to
     folder = path.parent
     if not folder.is_dir():
         return Refused(
             f"Cannot {doing} {path}: there is no directory {folder}",
             code="no-directory",
             state="Nothing was changed",
-            hint=f"mkdir -p {folder}, or correct the URL (orchctl config show)",
+            hint=f"mkdir -p {typed(folder)}, or correct the URL (orchctl config show)",
         )
     try:
         facts = path.stat()
@@ -156,7 +157,7 @@ def odd_sidecar(path: Path, odd: Path, doing: str) -> Refused:
         f"Cannot {doing} {path}: {odd.name} beside it is no regular file",
         code="cannot-open",
         state="Nothing was changed",
-        hint=f"ls -l {odd}; remove it, if nobody misses it",
+        hint=f"ls -l {typed(odd)}; remove it, if nobody misses it",
     )
 
 
@@ -184,7 +185,8 @@ def _read_only(path: Path, doing: str) -> Refused | None:
         f"Cannot {doing} {path}: its file system is mounted read-only",
         code="not-writable",
         state="Nothing was changed",
-        hint=f"findmnt -T {path.parent} shows the mount (a failing disk is remounted so: dmesg)",
+        hint=f"findmnt -T {typed(path.parent)} shows the mount (a failing disk is remounted so: "
+        "dmesg)",
     )
 
 
@@ -204,12 +206,12 @@ def _denied(path: Path, culprit: Path, doing: str, reason: str, code: str) -> Re
         mine = facts.st_uid == user
     except OSError:
         whose, mine = f"{culprit} is out of sight", False
-    mend = f"chmod u+rwX {culprit}" if mine else f"sudo chown {user}:{group} {culprit}"
+    command = "chmod u+rwX" if mine else f"sudo chown {user}:{group}"
     return Refused(
         f"Cannot {doing} {path}: {reason} ({whose}; this process runs as uid {user})",
         code=code,
         state="Nothing was changed",
-        hint=mend,
+        hint=f"{command} {typed(culprit)}",
     )
 
 
@@ -224,7 +226,7 @@ def _sidecar(path: Path, doing: str, writing: bool) -> Refused:
         f"Cannot {doing} {path}: the filesystem refuses it (mounted read-only?)",
         code=code,
         state="Nothing was changed",
-        hint=f"Look at: ls -la {path.parent}; findmnt -T {path}",
+        hint=f"Look at: ls -la {typed(path.parent)}; findmnt -T {typed(path)}",
     )
 
 

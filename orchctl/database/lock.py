@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchctl.database.failure import disk_full, explain_os, inaccessible
 from orchctl.database.holders import Holder, command_of, lock_pids, masked_command
-from orchctl.errors import LockHeld, Refused
+from orchctl.errors import LockHeld, Refused, typed
 
 SUFFIX = ".orchctl-lock"
 # `holder` takes a shared lock for an instant to see whether one is held; with a timeout of zero
@@ -173,9 +173,9 @@ def _no_lock(database: Path) -> Refused:
         f"mode {facts.st_mode & 0o7777:04o}; this process runs as uid {user})",
         code="not-writable",
         state="Nothing was changed",
-        hint=f"chmod u+rwx {folder}"
+        hint=f"chmod u+rwx {typed(folder)}"
         if facts.st_uid == user
-        else f"sudo chown {user}:{group} {folder}",
+        else f"sudo chown {user}:{group} {typed(folder)}",
     )
 
 

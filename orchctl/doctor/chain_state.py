@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from orchctl.database.inspect import inspect
 from orchctl.doctor.findings import Finding, Mend, found
 from orchctl.doctor.subject import Subject
-from orchctl.errors import Refused
+from orchctl.errors import Refused, typed
 from orchctl.upgrade.journal import Journal
 from orchctl.upgrade.killed_run import find_killed_run
 from orchctl.upgrade.plan import snapshot_directory
@@ -119,7 +119,7 @@ def check_runs(subject: Subject) -> Iterator[Finding]:
                 "stale-rehearsal",
                 f"{path.name} is left of a rehearsal that was killed",
                 evidence=(f"{path}: nobody holds its lock",),
-                command=f"rm -r {path}",
+                command=f"rm -r {typed(path)}",
                 mend=Mend("rehearsals", folder),
             )
     if not subject.real.is_file():

@@ -17,7 +17,7 @@ from orchctl.database.inspect import (
 from orchctl.database.open import ask
 from orchctl.doctor.findings import Finding, found
 from orchctl.doctor.subject import Subject
-from orchctl.errors import OrchctlError
+from orchctl.errors import OrchctlError, typed
 
 _SHOWN = 5
 _FIRST_WAL, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
@@ -69,7 +69,8 @@ def check_sqlite(subject: Subject) -> Iterator[Finding]:
             "rollback-journal",
             f"{subject.real.name} is not in WAL mode: readers and writers wait for each other",
             evidence=("journal mode delete",),
-            command=f"sqlite3 {subject.real} 'PRAGMA journal_mode=WAL', on a local disk only",
+            command=f"sqlite3 {typed(subject.real)} 'PRAGMA journal_mode=WAL', "
+            "on a local disk only",
         )
 
 
@@ -146,10 +147,10 @@ def _leftovers(connection: sqlite3.Connection, subject: Subject) -> Iterator[Fin
             f"{name} is left of an interrupted batch operation"
             + (f", and {original} is gone: its rows are there alone" if alone else ""),
             evidence=(f"{original} is {'not ' if alone else ''}there",),
-            command=f'sqlite3 {subject.real} \'ALTER TABLE "{name}" RENAME TO "{original}"\''
+            command=f'sqlite3 {typed(subject.real)} \'ALTER TABLE "{name}" RENAME TO "{original}"\''
             if alone
             else f"Compare it with {original}, then: "
-            f"sqlite3 {subject.real} 'DROP TABLE \"{name}\"'",
+            f"sqlite3 {typed(subject.real)} 'DROP TABLE \"{name}\"'",
             level="error" if alone else "warning",
         )
 
@@ -163,5 +164,5 @@ def _orphans(connection: sqlite3.Connection, subject: Subject) -> Iterator[Findi
             "foreign-key-violations",
             f"{sum(by_table.values())} rows refer to rows that are not there",
             evidence=tuple(f"{table}: {count}" for table, count in sorted(by_table.items())),
-            command=f"sqlite3 {subject.real} 'PRAGMA foreign_key_check'",
+            command=f"sqlite3 {typed(subject.real)} 'PRAGMA foreign_key_check'",
         )

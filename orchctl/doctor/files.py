@@ -10,6 +10,7 @@ from pathlib import Path
 from orchctl.database.open import sidecars
 from orchctl.doctor.findings import Finding, Mend, found
 from orchctl.doctor.subject import Subject, User, present_user
+from orchctl.errors import typed
 
 _READ_WRITE = os.R_OK | os.W_OK
 _ENTER_WRITE = os.W_OK | os.X_OK
@@ -23,7 +24,7 @@ def check_files(subject: Subject) -> Iterator[Finding]:
             "no-directory",
             f"{real.parent} does not exist",
             evidence=(f"{subject.file} is the database",),
-            command=f"mkdir -p {real.parent}",
+            command=f"mkdir -p {typed(real.parent)}",
         )
         return
     if not os.path.lexists(real):
@@ -39,14 +40,14 @@ def check_files(subject: Subject) -> Iterator[Finding]:
             "hard-links",
             f"{real} has {facts.st_nlink} names",
             evidence=("Whoever opens it by another one doesn't see its journal",),
-            command=f"find {real.parent} -xdev -samefile {real}",
+            command=f"find {typed(real.parent)} -xdev -samefile {typed(real)}",
         )
     if facts.st_mode & stat.S_IWOTH:
         yield found(
             "world-writable",
             f"Every user may write to {real}",
             evidence=(_owned(real),),
-            command=f"chmod o-w {real}",
+            command=f"chmod o-w {typed(real)}",
         )
 
 
@@ -58,7 +59,9 @@ def _no_file(path: Path) -> Finding:
         evidence=("An engine makes a directory where the source of a bind mount is missing",)
         if folder
         else (),
-        command=f"rmdir {path}" if folder else f"ls -l {path}; rm {path}, if nobody misses it",
+        command=f"rmdir {typed(path)}"
+        if folder
+        else f"ls -l {typed(path)}; rm {typed(path)}, if nobody misses it",
     )
 
 
@@ -109,9 +112,9 @@ def judge_rights(real: Path, users: Sequence[User]) -> Iterator[Finding]:
                     "database-not-writable",
                     f"{user.who} can't write to {real}",
                     evidence=(_owned(real),),
-                    command=f"chmod u+rw {real}"
+                    command=f"chmod u+rw {typed(real)}"
                     if user.uid == real.stat().st_uid
-                    else f"sudo chown {user.uid} {real}",
+                    else f"sudo chown {user.uid} {typed(real)}",
                 )
         yield from _sidecars(real, everybody)
 
@@ -125,7 +128,9 @@ def _directory(folder: Path, users: Iterable[User]) -> Iterator[Finding]:
             "directory-not-writable",
             f"{user.who} can't make files in {folder}, where journals must be",
             evidence=(_owned(folder),),
-            command=f"chmod u+wx {folder}" if own else f"sudo chown {user.uid} {folder}",
+            command=f"chmod u+wx {typed(folder)}"
+            if own
+            else f"sudo chown {user.uid} {typed(folder)}",
         )
 
 
@@ -145,7 +150,10 @@ def _sidecars(real: Path, users: Sequence[User]) -> Iterator[Finding]:
             "foreign-sidecar",
             told,
             evidence=(_owned(path), _owned(real)),
-            command=f"sudo chown --reference={real} {path} && sudo chmod --reference={real} {path}",
+            command=" && ".join(
+                f"sudo {program} --reference={typed(real)} {typed(path)}"
+                for program in ("chown", "chmod")
+            ),
             level="error" if shut_out else "warning",
             mend=Mend("sidecars", real),
         )

@@ -10,6 +10,7 @@ from orchctl.database.open import sidecars
 from orchctl.database.space import readable
 from orchctl.doctor.findings import Finding, Mend, found
 from orchctl.doctor.subject import Subject
+from orchctl.errors import typed
 
 # https://www.sqlite.org/fileformat2.html#the_rollback_journal; a journal without it is a done one.
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -37,7 +38,7 @@ def check_journals(subject: Subject) -> Iterator[Finding]:
                 f"{beside['-journal']} has {_size(beside['-journal'])} bytes, nobody seen has it",
                 "Until then the database is not to be copied without it",
             ),
-            command=f"sqlite3 {real} 'SELECT count(*) FROM sqlite_schema'",
+            command=f"sqlite3 {typed(real)} 'SELECT count(*) FROM sqlite_schema'",
             mend=mend,
         )
     size = _size(beside["-wal"])
@@ -46,7 +47,7 @@ def check_journals(subject: Subject) -> Iterator[Finding]:
             "wal-left",
             f"The last commits are in {beside['-wal'].name} alone, and nobody has it open",
             evidence=(f"{beside['-wal']} has {size} bytes",),
-            command=f"sqlite3 {real} 'PRAGMA wal_checkpoint(TRUNCATE)'",
+            command=f"sqlite3 {typed(real)} 'PRAGMA wal_checkpoint(TRUNCATE)'",
             mend=mend,
         )
     if size > max(_LARGE, 2 * real.stat().st_size):
@@ -54,7 +55,7 @@ def check_journals(subject: Subject) -> Iterator[Finding]:
             "wal-large",
             f"{beside['-wal'].name} is as large as {readable(size)}",
             evidence=(f"{real.name} has {readable(real.stat().st_size)}",),
-            command=f"sqlite3 {real} 'PRAGMA wal_checkpoint(TRUNCATE)'",
+            command=f"sqlite3 {typed(real)} 'PRAGMA wal_checkpoint(TRUNCATE)'",
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchctl.doctor.findings import Finding, found
 from orchctl.doctor.subject import Subject
+from orchctl.errors import typed
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _LAYERS = ("overlay", "overlayfs", "aufs", "fuse.fuse-overlayfs")
@@ -137,7 +138,7 @@ def judge_place(real: Path, mounts: Sequence[Mount], *, wal: bool) -> Iterator[F
             "read-only-filesystem",
             f"{mount.point} is mounted read-only",
             evidence=(f"{mount} ({','.join(mount.options[:3])})",),
-            command=f"mount -o remount,rw {mount.point}",
+            command=f"mount -o remount,rw {typed(mount.point)}",
         )
 
 
@@ -156,7 +157,7 @@ def _layer(real: Path, mount: Mount) -> Iterator[Finding]:
         else f"{real} is on an overlay, which lasts as long as its upper directory",
         evidence=(str(mount), *([upper] if upper else [])),
         command=f"Mount a volume there (docker run -v NAME:{real.parent}), and first take the "
-        f"data out: docker cp CONTAINER:{real.parent} .",
+        f"data out: docker cp CONTAINER:{typed(real.parent)} .",
         level="error" if sure else "warning",
     )
 
@@ -168,7 +169,7 @@ def _remote(real: Path, mount: Mount, *, wal: bool) -> Finding:
         f"{real} is on {what} ({mount.kind})"
         + (", in WAL mode, which needs memory that all who use it share" if wal else ""),
         evidence=(str(mount), f"journal mode {'wal' if wal else 'delete'}"),
-        command=f"sqlite3 {real} 'PRAGMA journal_mode=DELETE' with all users stopped, "
+        command=f"sqlite3 {typed(real)} 'PRAGMA journal_mode=DELETE' with all users stopped, "
         "or better a local disk"
         if wal
         else "Move it to a local disk: orchctl backup create, then restore there",

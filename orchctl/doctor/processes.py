@@ -13,6 +13,7 @@ from orchctl.database.holders import command_of, holders, lock_pids
 from orchctl.database.open import sidecars
 from orchctl.doctor.findings import Finding, found
 from orchctl.doctor.subject import Subject
+from orchctl.errors import typed
 
 _PROC = Path("/proc")
 _CONTAINER = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
@@ -115,7 +116,7 @@ def _deleted(real: Path, opened: tuple[OpenFile, ...]) -> Iterator[Finding]:
             continue
         names = " and ".join(dict.fromkeys(one.name for one in own))
         copies = {
-            f"cp /proc/{pid}/fd/{one.descriptor} {real.parent / one.name}.rescued": one.name
+            f"cp /proc/{pid}/fd/{one.descriptor} {typed(real.parent / one.name)}.rescued": one.name
             for one in reversed(own)
         }
         once = {name: command for command, name in copies.items()}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from orchctl.doctor.findings import Finding, Mend, found
 from orchctl.doctor.subject import Subject
+from orchctl.errors import typed
 from orchctl.snapshots.catalog import Catalog, Snapshot
 from orchctl.upgrade.plan import snapshot_directory
 
@@ -78,6 +79,6 @@ def _unusable(known: tuple[Snapshot, ...]) -> Iterator[Finding]:
                 "snapshot-unfinished",
                 f"{one.path.name} is left of a snapshot that was never finished",
                 evidence=(str(one.path),),
-                command=f"rm {one.path}",
+                command=f"rm {typed(one.path)}",
                 mend=Mend("unfinished", one.path.parent),
             )

@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from orchctl.errors import Refused, UsageError
+from orchctl.errors import Refused, UsageError, typed
 from orchctl.snapshots.durable import is_in_use
 from orchctl.snapshots.manifest import (
     Snapshot,
@@ -27,6 +27,12 @@ __all__ = ["Catalog", "Snapshot", "default_directory"]
 DEFAULT_DIRECTORY = "backups"
 LATEST = "latest"
 _NAME = re.compile(r"(?P<prefix>.+)\.(?P<id>\d{8}T\d{6}-\d{3})\.(?P<kind>snapshot|json|partial)")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file has the name of a snapshot that is being taken, or never was finished."""
+    match = _NAME.fullmatch(name)
+    return match is not None and match["kind"] == "partial"
 
 
 def default_directory(database: Path) -> Path:
@@ -127,7 +133,7 @@ class Catalog:
             raise Refused(
                 f"Cannot read {self.directory}: {error.strerror}",
                 code="cannot-open",
-                hint=f"ls -lad {self.directory}; or set snapshot-directory",
+                hint=f"ls -lad {typed(self.directory)}; or set snapshot-directory",
             ) from error
 
     def _prefix(self) -> str:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from orchctl.snapshots.catalog import Catalog
-from orchctl.snapshots.durable import FILE_MODE, UNFINISHED, give, is_in_use, sync_directory
+from orchctl.snapshots.catalog import Catalog, is_partial
+from orchctl.snapshots.durable import FILE_MODE, give, is_in_use, is_unfinished, sync_directory
 
 _STALE = 3600.0
 
@@ -73,19 +73,31 @@ def abandon(claimed: Claim) -> None:
 def sweep(directory: Path) -> tuple[Path, ...]:
     """Remove what killed processes left in a snapshot directory, of whatever database.
 
+    Only what has a name that orchctl gives: a directory may hold other people's files, and many a
+    program calls a download `*.partial`.
+
     Returns:
         The files that were removed.
     """
-    left = [path for path in directory.glob("*.partial") if not is_in_use(path)]
     old = time.time() - _STALE
-    for path in directory.glob(f"*{UNFINISHED}*"):
+    removed = []
+    for name in _names(directory):
+        path = directory / name
+        # Somebody else's file, or gone meanwhile: none of our business.
         with suppress(OSError):
-            if path.stat().st_mtime < old:
-                left.append(path)
-    for path in left:
-        with suppress(OSError):
-            path.unlink()
-    return tuple(left)
+            if (is_partial(name) and not is_in_use(path)) or (
+                is_unfinished(name) and path.stat().st_mtime < old
+            ):
+                path.unlink()
+                removed.append(path)
+    return tuple(removed)
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return os.listdir(directory)  # noqa: PTH208 names only
+    except OSError:  # one that may be written to, but not read
+        return []
 
 
 def _create(identifier: str, path: Path, like: os.stat_result) -> Claim | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import IO
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
-UNFINISHED = ".unfinished-"
+_UNFINISHED = ".unfinished-"
 
 
 def write_durably(
@@ -25,7 +26,7 @@ def write_durably(
         content: All of it, or a stream of it.
         like: Whose owner the file gets, when this process is root.
     """
-    temporary = path.with_name(f"{path.name}{UNFINISHED}{secrets.token_hex(4)}")
+    temporary = path.with_name(f"{path.name}{_UNFINISHED}{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 a descriptor, not a path
@@ -43,6 +44,11 @@ def write_durably(
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file has the name of one that `write_durably` was killed over."""
+    return re.fullmatch(rf".+\.json{_UNFINISHED}[0-9a-f]{{8}}", name) is not None
 
 
 def sync_directory(folder: Path) -> None:

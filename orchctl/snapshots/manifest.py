@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from orchctl.errors import OrchctlError, Refused
+from orchctl.errors import OrchctlError, Refused, typed
 from orchctl.snapshots.durable import directory_locked, write_durably
 
 FORMAT = 1
@@ -136,7 +136,8 @@ def update(snapshot: Snapshot, change: Callable[[Snapshot], Snapshot]) -> Snapsh
         change: From what the manifest says to what it shall say.
 
     Raises:
-        Refused: `snapshot-gone`, `snapshot-format`, `not-writable`.
+        Refused: `snapshot-gone`, `snapshot-format`, `snapshot-unusable` (what it says can't be
+            read), `not-writable`.
     """
     try:
         with directory_locked(snapshot.path.parent):
@@ -144,6 +145,13 @@ def update(snapshot: Snapshot, change: Callable[[Snapshot], Snapshot]) -> Snapsh
                 snapshot.manifest, database=snapshot.database, identifier=snapshot.id
             )
             require_known_format(now)
+            if not now.sha256:  # torn, or not for this user to read: written back, it would be lost
+                raise Refused(
+                    f"Snapshot {now.id} is {now.status}: {now.note}",
+                    code="snapshot-unusable",
+                    state="Nothing was changed",
+                    hint="orchctl backup list shows the others",
+                )
             changed = change(now)
             if changed != now:
                 write_manifest(changed)
@@ -178,7 +186,7 @@ def not_writable(folder: Path) -> OrchctlError:
         f"{facts.st_mode & 0o7777:04o}; this process runs as uid {user})",
         code="not-writable",
         state="Nothing was changed",
-        hint=f"sudo chown -R {user}:{group} {folder}, or set snapshot-directory",
+        hint=f"sudo chown -R {user}:{group} {typed(folder)}, or set snapshot-directory",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchctl.database.digest import dump_digest
-from orchctl.database.failure import explain
+from orchctl.database.failure import explain, inaccessible
 from orchctl.database.inspect import Violation, foreign_key_violations, integrity_check
 from orchctl.database.space import require
 from orchctl.errors import Refused
@@ -86,6 +86,9 @@ def file_problems(snapshot: Snapshot, progress: Progress | None = None) -> tuple
 
     Returns:
         What is wrong; empty when nothing is.
+
+    Raises:
+        Refused: `cannot-open`: this user may not read it, which says nothing against it.
     """
     if not snapshot.sha256:
         return (snapshot.note or "its manifest tells no hash",)
@@ -94,6 +97,8 @@ def file_problems(snapshot: Snapshot, progress: Progress | None = None) -> tuple
         if size != snapshot.size:
             return (f"its file has {size} bytes instead of {snapshot.size}",)
         digest = hash_file(snapshot.path, progress)
+    except PermissionError as error:
+        raise inaccessible(snapshot.path, "read") from error
     except OSError as error:
         return (f"its file cannot be read: {error.strerror}",)
     if digest != snapshot.sha256:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchctl.chain.stamp import Memory
-from orchctl.errors import Refused
+from orchctl.errors import OrchctlError, Refused
 from orchctl.snapshots.catalog import Catalog
 from orchctl.upgrade.journal import Entry, Journal
 
@@ -29,7 +29,7 @@ def remembered(
     """
     snapshots = [one for one in Catalog(directory, file).list() if one.usable]
     entries: list[Entry] = []
-    with contextlib.suppress(OSError):  # somebody else's journal: the manifests may do
+    with contextlib.suppress(OrchctlError):  # somebody else's journal: the manifests may do
         entries = Journal(directory, file).entries()
     recorded = [(one.created_at, one.chain) for one in snapshots]
     recorded += [(entry.at, entry.chain) for entry in entries]

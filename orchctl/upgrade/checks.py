@@ -48,7 +48,7 @@ def preflight(plan: UpgradePlan) -> tuple[str, ...]:
         Refused: No directory, no right to write, no space, a damaged database.
         LockHeld: Somebody holds it exclusively; waits for `patience.STEP` only.
     """
-    file, folder = plan.database, plan.database.parent
+    file, folder = plan.database, plan.folder
     if not folder.is_dir():
         raise inaccessible(file, plan.direction)
     if not os.access(folder, os.W_OK | os.X_OK) or (plan.exists and not os.access(file, os.W_OK)):
@@ -84,7 +84,7 @@ class SpaceAsked:
 def space_asked(plan: UpgradePlan) -> tuple[SpaceAsked, ...]:
     """How much room a run asks for before it begins, by file system."""
     # The WAL or rollback journal of a run can grow to the size of the database.
-    needed, beside = plan.size + _MARGIN, plan.database.parent
+    needed, beside = plan.size + _MARGIN, plan.folder
     if plan.outside:  # VACUUM's own copy; and the present is kept before the snapshot goes back
         needed += 2 * plan.size
     snapshots = plan.snapshot_directory

@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from orchctl.upgrade.cursor import GuardedCursor
-from orchctl.upgrade.statements import REFUSED, Kind, classify, dropped_object, is_several
+from orchctl.upgrade.statements import (
+    REFUSED,
+    Kind,
+    classify,
+    dropped_object,
+    is_several,
+    path_literal,
+)
 from orchctl.upgrade.writes import Writes
 
 _SAVEPOINT = "orchctl_commit"
@@ -344,7 +351,7 @@ class GuardedConnection:
             file: The file; attached read-only in effect: nothing here writes to it.
             schema: The name to attach it under.
         """
-        self.control(f"ATTACH {_literal(str(file))} AS {schema}")
+        self.control(f"ATTACH {path_literal(file)} AS {schema}")
 
     def require_transaction(self) -> None:
         """Make sure that the transaction is there.
@@ -379,10 +386,6 @@ class GuardedConnection:
         if action in _ENDING and self.state is not State.OUTSIDE:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def driver(real: Any) -> Any:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import os
+import sqlite3
 import sys
 import warnings
 from argparse import Namespace
@@ -172,13 +173,30 @@ def target_of(connection: Any) -> Target:
     return Target(url, Path(file) if file else None)
 
 
+def database_list(dbapi: Any) -> list[Any]:
+    """`PRAGMA database_list` of a DBAPI connection: number, name and file of each database.
+
+    Unlike a SELECT it reads no file. Paths may hold bytes that are no UTF-8.
+    """
+    plain = isinstance(dbapi, sqlite3.Connection)
+    before = dbapi.text_factory if plain else None
+    if plain:
+        dbapi.text_factory = os.fsdecode
+    try:
+        cursor = dbapi.cursor()
+        cursor.execute("PRAGMA database_list")
+        rows = cursor.fetchall()
+        cursor.close()
+    finally:
+        if plain:
+            dbapi.text_factory = before
+    return list(rows)
+
+
 def main_file(dbapi: Any) -> str:
     """The file of a DBAPI connection's main database; empty for one in memory."""
     # Below SQLAlchemy, whose own execute would begin a transaction.
-    cursor = dbapi.cursor()
-    cursor.execute("PRAGMA database_list")
-    rows = cursor.fetchall()
-    cursor.close()
+    rows = database_list(dbapi)
     return next((row[2] or "" for row in rows if row[1] == "main"), "")
 
 

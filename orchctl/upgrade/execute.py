@@ -63,7 +63,7 @@ def execute_all(
         listener.running(f"Waiting for {holder} ({waited:.0f}s)")
 
     for plan in plans:
-        if not plan.database.parent.is_dir():
+        if not plan.folder.is_dir():
             preflight(plan)  # says so; there is no place for the lock either
     run = _Run(settings, plans, listener)
     try:

@@ -1,6 +1,9 @@
 """The journal: a JSON line when a run begins to change a database, and one when it ended.
 
 A line of the first kind with none of the second after it is a run that was killed.
+
+A database has many names: through a link, from inside a container, before its folder was moved.
+What a line is about is told by its way from the journal to the database, as snapshots are.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchctl.database.failure import inaccessible
 from orchctl.snapshots.durable import give, make_directory
 
 FILE_NAME = "journal.jsonl"
@@ -36,6 +40,7 @@ class Beginning:
         pid: Of its process.
         version_table: Alembic's table in this run; None in lines of old.
         run: What the lines of one run over several files have in common.
+        place: The way from the journal's directory to the database; None in lines of old.
         at: When, UTC, ISO 8601.
     """
 
@@ -47,6 +52,7 @@ class Beginning:
     pid: int = 0
     version_table: str | None = None
     run: str | None = None
+    place: str | None = None
     at: str = ""
 
 
@@ -72,6 +78,7 @@ class Entry:
         version_table: Alembic's table in this run; None in entries of old.
         run: What the entries of one run over several files have in common.
         image: Of a deploy, the id of the image that was to be put into service.
+        place: The way from the journal's directory to the database; None in lines of old.
         at: When it ended, UTC, ISO 8601.
     """
 
@@ -91,6 +98,7 @@ class Entry:
     version_table: str | None = None
     run: str | None = None
     image: str | None = None
+    place: str | None = None
     at: str = ""
 
 
@@ -109,6 +117,8 @@ class Journal:
     def __init__(self, directory: Path, database: Path) -> None:
         self.path = directory / FILE_NAME
         self.database = database
+        self._real = os.path.realpath(database)
+        self._place = os.path.relpath(self._real, os.path.realpath(directory))
 
     def begin(self, beginning: Beginning, *, durable: bool = False) -> None:
         """Write down that a run begins; to be followed by an `append` that says how it ended.
@@ -133,7 +143,9 @@ class Journal:
 
     def _write(self, data: dict[str, Any], *, durable: bool) -> None:
         data["at"] = data["at"] or datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps(data, ensure_ascii=False).encode() + b"\n"
+        data["place"] = self._place
+        # A path may hold bytes that are no UTF-8: escaped, they come back as they were.
+        line = json.dumps(data).encode() + b"\n"
         make_directory(self.path.parent, like=self._owner())
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -182,16 +194,35 @@ class Journal:
 
     def _about_this(self, line: str) -> Beginning | Entry | None:
         found = _beginning(line) or _entry(line)
-        return found if found and found.database == str(self.database) else None
+        return found if found and self.is_about_this(found.database, found.place) else None
+
+    def is_about_this(self, database: object, place: object) -> bool:
+        """Whether a line is about this database.
+
+        Args:
+            database: The path in the line.
+            place: The way to the database in it; None in lines of old.
+        """
+        if isinstance(place, str):
+            return place == self._place
+        return isinstance(database, str) and (
+            database == str(self.database) or os.path.realpath(database) == self._real
+        )
 
     def entries(self) -> list[Entry]:
-        """All lines about this database, oldest first; a torn last line is passed over."""
+        """All lines about this database, oldest first; a torn last line is passed over.
+
+        Raises:
+            Refused: `cannot-open`: there is a journal, but it can't be read.
+        """
         try:
             lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise inaccessible(self.path, "read") from error
         found = (_entry(line) for line in lines)
-        return [entry for entry in found if entry and entry.database == str(self.database)]
+        return [each for each in found if each and self.is_about_this(each.database, each.place)]
 
     def last_change(self, version_table: str | None = None) -> Entry | None:
         """The run whose snapshot `rollback` would put back: the last upgrade or downgrade.

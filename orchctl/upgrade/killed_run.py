@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,8 +101,7 @@ def settle(journal: Journal, killed: KilledRun) -> None:
         journal: Of the database.
         killed: The run.
     """
-    file = Path(killed.beginning.database)
-    remove_leftovers(file.parent, REHEARSAL)
+    remove_leftovers(Path(os.path.realpath(journal.database)).parent, REHEARSAL)
     if killed.committed and killed.beginning.snapshot:
         clear_up(journal, killed.beginning.before, killed.beginning.snapshot)
     if killed.committed:
@@ -140,7 +140,7 @@ def _close_story(journal: Journal, killed: KilledRun) -> None:
         journal.append(
             Entry(
                 event=run.began,
-                database=run.database,
+                database=str(journal.database),
                 before=run.before,
                 after=killed.now,
                 snapshot=run.snapshot,

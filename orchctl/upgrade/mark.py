@@ -93,10 +93,10 @@ def find_mark(directory: Path, database: Path) -> Mark | None:
         return None
     if _OPEN not in content:
         return None
-    found, offset = None, 0
+    found, offset, journal = None, 0, Journal(directory, database)
     for line in content.splitlines(keepends=True):
         told = _told(line)
-        if told.get("database") == str(database):
+        if journal.is_about_this(told.get("database"), told.get("place")):
             if told.get("event") == "unsafe":
                 found = _mark(told, database, offset)
             elif told.get("event") in _ENDING and told.get("ok"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +62,11 @@ class UpgradePlan:
     snapshot_directory: Path
     accept_drops: bool = False
     unsafe: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The directory of the file itself, where a link leads: SQLite's sidecars are there."""
+        return Path(os.path.realpath(self.database)).parent
 
     @property
     def outside(self) -> tuple[str, ...]:

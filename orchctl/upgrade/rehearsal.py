@@ -99,7 +99,7 @@ def copy_of(plan: UpgradePlan, listener: Listener, snapshot: Path | None = None)
         Refused: No space, no right to write, no database.
         OperationFailed: The disk failed, or is full after all.
     """
-    place = plan.database.parent
+    place = plan.folder
     place = place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())
     require(place, 2 * plan.size, "a rehearsal")
     with _scratch_folder(place) as folder:

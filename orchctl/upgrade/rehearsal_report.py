@@ -241,7 +241,7 @@ def _space(settings: Settings, rehearsal: Rehearsal) -> SpaceNeeds:
     for asked in space_asked(plan):
         beside = asked.holds_database * max(copy, run)
         needed = asked.holds_snapshot * snapshot + beside
-        folder = plan.database.parent if asked.holds_database else asked.folder
+        folder = plan.folder if asked.holds_database else asked.folder
         places.append(Place(folder, max(needed, asked.bytes) + SPARE, free(folder)))
     return SpaceNeeds(
         snapshot=snapshot,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from orchctl.database.content import content_hash
 from orchctl.database.inspect import inspect, row_counts
-from orchctl.database.open import reading
+from orchctl.database.open import reading, sidecars
 from orchctl.errors import Refused
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.exchange import exchange
 from orchctl.upgrade.at_head import heads_of
 from orchctl.upgrade.journal import Entry, Journal
+from orchctl.upgrade.mark import find_mark
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -174,7 +175,10 @@ def roll_back(
         listener.step(f"Snapshot of the present: {done.put_aside.id}")
     listener.step(f"Restored {plan.snapshot.id}")
     report = RollbackReport(plan, done.put_aside, time.monotonic() - began)
-    _record(report)
+    try:
+        _record(report)
+    except OSError as error:
+        listener.warning(f"the rollback is done, but not in the journal: {error}")
     return report
 
 
@@ -218,22 +222,50 @@ def last_change(
         version_table: Name of Alembic's table; runs of another chain in the file don't count.
     """
     journal = Journal(catalog.directory, file)
-    entries = journal.entries()
+    for snapshot, event in _untold_runs(catalog, journal.entries()):
+        before = heads_of(snapshot.path, version_table)
+        if before == heads:
+            break
+        begun = journal.unfinished()
+        run = begun.run if begun and begun.snapshot == snapshot.id else None
+        return Entry(event, str(file), before, heads, snapshot=snapshot.id, run=run)
+    return journal.last_change(version_table)
+
+
+def _untold_runs(catalog: Catalog, entries: Sequence[Entry]) -> Iterator[tuple[Snapshot, str]]:
+    """Snapshots of runs that the journal says nothing of, the newest first, and what they did."""
     told = {entry.snapshot for entry in entries}
     since = datetime.fromisoformat(entries[-1].at) if entries else None
     for snapshot in reversed(catalog.list()):
-        taken = datetime.fromisoformat(snapshot.created_at)
-        if since is not None and taken <= since:
-            break
+        if since is not None and datetime.fromisoformat(snapshot.created_at) <= since:
+            return
         event = snapshot.reason.removeprefix("pre-")
         if event in ("upgrade", "downgrade") and snapshot.usable and snapshot.id not in told:
-            before = heads_of(snapshot.path, version_table)
-            if before == heads:
-                break
-            begun = journal.unfinished()
-            run = begun.run if begun and begun.snapshot == snapshot.id else None
-            return Entry(event, str(file), before, heads, snapshot=snapshot.id, run=run)
-    return journal.last_change(version_table)
+            yield snapshot, event
+
+
+def needed_by_runs(catalog: Catalog, file: Path, version_tables: Sequence[str]) -> frozenset[str]:
+    """The snapshots that a rollback would put back, or the next run after one that was killed.
+
+    Of a run that was killed, only the database tells whether it came to its commit; here the last
+    such one counts as one that did, so that nothing but files has to be read.
+
+    Args:
+        catalog: Of the database's snapshots.
+        file: The database; need not exist.
+        version_tables: Names of Alembic's tables in it.
+
+    Raises:
+        Refused: The journal can't be read.
+    """
+    journal = Journal(catalog.directory, file)
+    entries = journal.entries()
+    last = [journal.last_change(table) for table in version_tables]
+    mark = find_mark(catalog.directory, file)
+    untold = [one for one, _ in _untold_runs(catalog, entries)]
+    needed = {one.snapshot for one in last if one} | {one.id for one in untold[:1]}
+    needed |= {mark.snapshot} if mark else set()
+    return frozenset(one for one in needed if one)
 
 
 def nothing_to_roll_back(file: Path) -> Refused:
@@ -252,7 +284,7 @@ def fingerprint(file: Path) -> object:
     Nothing is opened: that could drop the locks of a connection of this process.
     """
     found = []
-    for path in (file, file.with_name(file.name + "-wal")):
+    for path in (file, sidecars(file)["-wal"]):  # which is beside the real file
         try:
             facts = path.stat()
         except FileNotFoundError:

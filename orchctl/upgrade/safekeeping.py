@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchctl.database.inspect import Violation, row_counts
 from orchctl.database.open import reading_beside
 from orchctl.upgrade.checks import CommitGuard
+from orchctl.upgrade.environment import database_list
 from orchctl.upgrade.proof import (
     BEFORE,
     Loss,
@@ -169,8 +170,4 @@ def _level(settings: Settings, before: Path | None, size: int) -> str:
 
 
 def _attached(connection: Any) -> bool:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA database_list")
-    names = [row[1] for row in cursor.fetchall()]
-    cursor.close()
-    return BEFORE in names
+    return BEFORE in [name for _, name, _ in database_list(connection)]

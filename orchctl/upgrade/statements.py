@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 
 class Kind(Enum):
@@ -138,3 +140,11 @@ def _pragma(sql: str, begin: int) -> Kind:
     if name == "foreign_keys":
         return Kind.FOREIGN_KEYS_OFF if value in _OFF else Kind.FOREIGN_KEYS_ON
     return Kind.JOURNAL_MODE if name == "journal_mode" else Kind.PLAIN
+
+
+def path_literal(path: Path) -> str:
+    """A path as it stands in a statement, also one with bytes that are no UTF-8."""
+    text = str(path)
+    if any("\udc80" <= letter <= "\udcff" for letter in text):
+        return f"CAST(x'{os.fsencode(path).hex()}' AS TEXT)"
+    return "'" + text.replace("'", "''") + "'"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from orchctl.deploy.record import Deployment, begin
 from tests.support.preloaded import orchctl
 from tests.support.projects import Project, clean_environment
 from tests.support.sqlite_files import HOLD, bytes_beside, dump, make, process, run_sql, scalar
@@ -357,3 +358,52 @@ def test_a_restore_is_in_the_journal(begun: Project) -> None:
     last = json.loads(lines[-1])
     assert (last["event"], last["restored"]) == ("restore", identifier)
     assert last["ok"]
+
+
+def test_what_cannot_be_read_is_not_written_over_by_pin(shell: Shell, tmp_path: Path) -> None:
+    identifier = taken(shell)
+    (manifest,) = (tmp_path / "backups").glob("*.json")
+    torn = manifest.read_bytes()[:-20]
+    manifest.write_bytes(torn)
+    error = shell("--json", "backup", "pin", identifier, code=5).error
+    assert error["code"] == "snapshot-unusable"
+    assert manifest.read_bytes() == torn
+
+
+def test_a_journal_that_cannot_be_written_to_makes_no_restore_a_bug(
+    shell: Shell, database: Path
+) -> None:
+    before, identifier = dump(database), taken(shell)
+    run_sql(database, "INSERT INTO parent (name) VALUES ('later')")
+    (database.parent / "backups" / "journal.jsonl").mkdir()
+    answer = shell("backup", "restore", identifier, "--yes")
+    assert "warning: the restore is done, but not in the journal" in answer.err
+    assert dump(database) == before
+
+
+def test_a_journal_that_cannot_be_read_is_told(shell: Shell, database: Path) -> None:
+    for _ in range(2):
+        taken(shell)
+    (database.parent / "backups" / "journal.jsonl").mkdir()
+    error = shell("--json", "backup", "prune", "--keep-last", "1", code=5).error
+    assert error["code"] == "cannot-open"
+    assert len(shell("backup", "list", "--json").json["snapshots"]) == 2
+
+
+def test_s06_prune_keeps_the_snapshot_of_a_deploy(shell: Shell, database: Path) -> None:
+    needed = taken(shell)
+    for _ in range(2):
+        taken(shell)
+    record_of_a_deploy(database, needed)
+    answer = shell("backup", "prune", "--keep-last", "1", "--json").json
+    kept = {one["id"]: one["reasons"] for one in answer["decisions"] if one["keep"]}
+    assert kept[needed] == ["needed"]
+
+
+def record_of_a_deploy(database: Path, snapshot: str) -> None:
+    """The record of a deploy that was killed once it had taken its snapshot."""
+    began = Deployment(
+        "20260101T000000", "docker:web", str(database), "alembic_version", (), "head", "w:2", "id",
+        (), stage="upgrading", snapshot=snapshot,
+    )  # fmt: skip
+    begin(began)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -254,3 +255,22 @@ def test_sweep_removes_what_nobody_fills(catalog: Catalog) -> None:
     assert sweep(catalog.directory) == (left,)
     assert young.exists()
     assert len(catalog.list()) == 4
+
+
+def test_sweep_leaves_what_others_call_so(catalog: Catalog) -> None:
+    """A directory may hold other people's files, and a browser calls a download `*.partial`."""
+    names = (
+        "film.mkv.partial",
+        "app.db.partial",
+        "report.unfinished-draft",
+        "x.unfinished-12345678",
+    )
+    for name in names:
+        path = catalog.directory / name
+        path.write_bytes(b"theirs")
+        os.utime(path, (0, 0))
+    left = catalog.directory / "app.db.20260101T000000-000.json.unfinished-0123abcd"
+    left.write_bytes(b"{")
+    os.utime(left, (0, 0))
+    assert sweep(catalog.directory) == (left,)
+    assert all((catalog.directory / name).read_bytes() == b"theirs" for name in names)
