@@ -15,7 +15,7 @@ from orchctl.cli.app import command_tree, own_words
 from orchctl.cli.invocation import Invocation
 from orchctl.cli.retyped import retyped
 from orchctl.config import masked_url
-from orchctl.errors import ExitCode, Interrupted, OrchctlError, UsageError
+from orchctl.errors import ConfigurationError, ExitCode, Interrupted, OrchctlError, UsageError
 
 # Seconds until an interruption that was dropped comes again.
 _AGAIN_AFTER = 0.01
@@ -121,8 +121,9 @@ def _told(error: BaseException, invocation: Invocation) -> int:
         return ExitCode.USAGE
     known = _known(error)
     known.message = masked_url(known.message)
-    known.hint = retyped(known.hint, invocation.flags)
-    known.state = retyped(known.state, invocation.flags)
+    if known.code != "bad-setting":  # else the option itself is what is wrong
+        known.hint = retyped(known.hint, invocation.flags)
+        known.state = retyped(known.state, invocation.flags)
     invocation.output.error(known)
     return known.exit_code
 
@@ -135,8 +136,22 @@ def _known(error: BaseException) -> OrchctlError:
             return _usage(error)
         case KeyboardInterrupt() | typer.Abort():
             return Interrupted("Interrupted")
+        case FileNotFoundError() if not _has_folder():
+            return ConfigurationError(
+                "The working folder is not there any more",
+                code="no-working-folder",
+                hint="Change to a folder that is: cd PATH",
+            )
         case _:
             return _bug(error)
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 only asked
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class _Bug(OrchctlError):

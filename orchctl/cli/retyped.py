@@ -12,10 +12,11 @@ from typing import Any
 
 # Those that work on a project or a database; by name, since "orchctl commits …" is prose.
 _COMMAND = re.compile(
-    r"\borchctl (?=(?:status|upgrade|downgrade|run|wait-db|doctor|stamp|rehearse|rollback|deploy|"
-    r"heads|branches|history|show|current|revision|merge|check|verify-chain|backup|config)\b)"
+    r"\borchctl (--url (?:'[^']*'|\S+) )?"
+    r"(?=(?:status|upgrade|downgrade|run|wait-db|doctor|stamp|rehearse|rollback|deploy|heads|"
+    r"branches|history|show|current|revision|merge|check|verify-chain|backup|config)\b)"
 )
-_OPTIONS = (("config", "-c"), ("section", "-n"), ("url", "--url"))
+_OPTIONS = {"config": "-c", "section": "-n", "url": "--url"}
 
 
 def retyped(text: str | None, flags: Mapping[str, Any]) -> str | None:
@@ -25,16 +26,17 @@ def retyped(text: str | None, flags: Mapping[str, Any]) -> str | None:
         text: A hint, or the state that an error tells.
         flags: The settings that were given as options, by name.
     """
-    options = _options(flags)
-    if not text or not options:
+    if not text or not any(flags.get(name) for name in ("config", "section", "url", "x")):
         return text
-    return _COMMAND.sub(lambda _: f"orchctl {options} ", text)
+    return _COMMAND.sub(lambda found: f"orchctl {_options(flags, found[1])}", text)
 
 
-def _options(flags: Mapping[str, Any]) -> str:
+def _options(flags: Mapping[str, Any], url: str | None) -> str:
     from orchctl.database.holders import masked_command
     from orchctl.errors import typed
 
-    given = [(option, str(flags[name])) for name, option in _OPTIONS if flags.get(name)]
+    names = {name: option for name, option in _OPTIONS.items() if not (url and name == "url")}
+    given = [(option, str(flags[name])) for name, option in names.items() if flags.get(name)]
     given += [("-x", str(one)) for one in flags.get("x") or ()]
-    return " ".join(f"{option} {typed(masked_command([value]))}" for option, value in given)
+    shown = [f"{option} {typed(masked_command([value]))} " for option, value in given]
+    return "".join(shown) + (url or "")

@@ -164,6 +164,8 @@ def load(
     origins: dict[str, Origin] = {}
     for key in KEYS:
         values[key.name], origins[key.name] = _value(key, flags, environment, file_values, file)
+    if values["url"] is not None:
+        _require_url(values["url"], origins["url"])
     if values["url"] is None and project and project.url:
         values["url"], origins["url"] = project.url, Origin(f"{project.file} sqlalchemy.url")
     for name in ("url", "snapshot-directory"):
@@ -264,6 +266,18 @@ def _typed(key: _Key, value: Any, origin: Origin) -> Any:
             code="bad-setting",
             hint=f"{key.name} takes a {key.kind}; orchctl config show lists every setting",
         ) from error
+
+
+def _require_url(url: str, origin: Origin) -> None:
+    """Refuse what is typed as a path; what a file says may be for env.py to make a URL of."""
+    if "://" in url or str(origin) not in ("flag --url", "environment ORCHCTL_URL"):
+        return
+    forms = "sqlite:///relative/path.db or sqlite:////absolute/path.db"
+    raise ConfigurationError(
+        f"{url} ({origin}) is not a database URL",
+        code="bad-url",
+        hint=f"SQLite URLs look like {forms}" if ":" in url else f"Write sqlite:///{url}",
+    )
 
 
 def _read_file(folder: Path, project: AlembicProject | None) -> tuple[dict[str, Any], Path | None]:

@@ -303,6 +303,13 @@ def resolve_error(error: BaseException, revision: str) -> OrchctlError:
     from alembic.script.revision import MultipleHeads
 
     cause = error.__cause__ or error
+    if "in --sql mode" in str(error):
+        return UsageError(
+            one_line(error).rstrip("."),
+            code="no-offline-sql",
+            hint="That revision needs the database: orchctl upgrade --dry-run shows what would "
+            "run, orchctl rehearse what it does",
+        )
     if isinstance(cause, MultipleHeads):
         return UsageError(
             f"{revision!r} could be any of several heads: {', '.join(sorted(cause.heads))}",

@@ -62,6 +62,7 @@ class FileRun:
         self.start = StartingPoint(settings, plan, listener)
         self.outside = OutsideRun(settings, plan, listener)
         self.killed: KilledRun | None = None
+        self._in_vain = False  # whether the run before this one changed nothing
         self.checked = False
         self.run: str | None = None
         self._settings = settings
@@ -87,6 +88,8 @@ class FileRun:
         self.outside = OutsideRun(self._settings, self.plan, self._listener)
         file, heads = self.plan.database, self.plan.before
         self.killed = find_killed_run(self._journal, file, heads, locked=True)
+        with contextlib.suppress(OSError):
+            self._in_vain = self.killed is not None or self._journal.failed_last()
         if self.killed is not None:
             self._listener.warning(self.killed.told)
             settle(self._journal, self.killed)
@@ -212,7 +215,7 @@ class FileRun:
             with contextlib.suppress(OSError):  # it only tells; the run is as safe without it
                 self._journal.begin(beginning, durable=self.run is not None)
                 self._begun = beginning
-                if self.killed is not None and snapshot is not None:
+                if self._in_vain and snapshot is not None:
                     clear_up(self._journal, plan.before, snapshot.id)
 
     def _database_in_wal(self, guard: GuardedConnection) -> Path | None:

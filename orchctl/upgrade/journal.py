@@ -172,12 +172,25 @@ class Journal:
         Raises:
             OSError: There is a journal, but it can't be read.
         """
+        last = self._last()
+        return last if isinstance(last, Beginning) else None
+
+    def failed_last(self) -> bool:
+        """Whether the last run failed, and says so.
+
+        Raises:
+            OSError: There is a journal, but it can't be read.
+        """
+        last = self._last()
+        return isinstance(last, Entry) and not last.ok
+
+    def _last(self) -> Beginning | Entry | None:
         length, whole = _TAIL, False
         while not whole:
             lines, whole = self._last_lines(length)
             for line in reversed(lines):
                 if found := self._about_this(line):
-                    return found if isinstance(found, Beginning) else None
+                    return found
             length *= 8
         return None
 

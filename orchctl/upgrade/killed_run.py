@@ -109,9 +109,10 @@ def settle(journal: Journal, killed: KilledRun) -> None:
 
 
 def clear_up(journal: Journal, before: tuple[str, ...], present: str) -> None:
-    """Remove the snapshots of killed runs that changed nothing, once there is a later one.
+    """Remove the snapshots of runs that changed nothing, once there is a later one.
 
-    A service that is restarted and killed over and over would fill its disk with them.
+    A service that is restarted over and over, because its upgrade fails or is killed, would fill
+    its disk with them.
 
     Args:
         journal: Of the database.
@@ -119,7 +120,7 @@ def clear_up(journal: Journal, before: tuple[str, ...], present: str) -> None:
         present: Id of the later snapshot.
     """
     with suppress(OSError, OrchctlError):
-        entries = journal.entries()
+        entries = [entry for entry in journal.entries() if entry.ok]
         told = {entry.snapshot for entry in entries}
         since = datetime.fromisoformat(entries[-1].at) if entries else None
         for one in Catalog(journal.path.parent, journal.database).list():
@@ -127,7 +128,7 @@ def clear_up(journal: Journal, before: tuple[str, ...], present: str) -> None:
             by_a_run = one.reason in ("pre-upgrade", "pre-downgrade") and one.heads == before
             unfinished = one.status == "damaged" and one.reason == "unknown"  # has no manifest
             if one.id < present and later and one.id not in told and (by_a_run or unfinished):
-                apply([Decision(one, keep=one.pinned, reasons=("its run was killed",))])
+                apply([Decision(one, keep=one.pinned, reasons=("its run changed nothing",))])
 
 
 def _close_story(journal: Journal, killed: KilledRun) -> None:

@@ -506,3 +506,33 @@ def test_closed_streams(begun: Project, closed: str) -> None:
     assert begun.heads() == ["aaaa02"]
     assert query(begun.database, "PRAGMA integrity_check") == [("ok",)]
     assert _shell(begun, f"orchctl upgrade zzzz {closed}").returncode == 2
+
+
+def test_sql_of_a_revision_that_needs_the_database(project: Project) -> None:
+    project.add(
+        "aaaa03",
+        'with op.batch_alter_table("t") as batch:\n    batch.alter_column("x", nullable=False)',
+    )
+    error = refused(
+        project, "upgrade", "--sql", exit_code=2, code="no-offline-sql", hint="orchctl rehearse"
+    )
+    assert "history" not in error["hint"]
+
+
+@pytest.mark.parametrize("url", ["app.db", "/srv/app.db", "sqlite:/app.db"])
+def test_a_path_where_a_url_should_be(begun: Project, url: str) -> None:
+    hint = "sqlite:///" if url.startswith("sqlite") else f"sqlite:///{url}"
+    for words in (("status",), ("upgrade",)):
+        refused(begun, "--url", url, *words, exit_code=3, code="bad-url", says=url, hint=hint)
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
+    program = "import os, sys; os.rmdir(os.getcwd()); from orchctl.__main__ import main; main()"
+    for words in (["status"], ["--json", "upgrade"]):
+        folder = tmp_path / "gone"
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 3, done.stderr
+        assert "working folder is not there" in done.stderr

@@ -149,3 +149,19 @@ def test_nothing_was_ever_upgraded(tmp_path: Path) -> None:
     refused = project.orchctl("rollback", "--json")
     assert refused.returncode == 5
     assert json.loads(refused.stderr)["error"]["hint"].startswith("orchctl backup list")
+
+
+def test_runs_that_fail_over_and_over_leave_one_snapshot(tmp_path: Path) -> None:
+    """A container whose upgrade fails is started again and again: that must fill no disk."""
+    project, _ = _upgraded(tmp_path)
+    project.add("003", "op.execute('INSERT INTO nowhere VALUES (1)')")
+    kept = []
+    for _ in range(3):
+        assert project.orchctl("upgrade").returncode == 6
+        listed = json.loads(project.orchctl("backup", "list", "--json").stdout)["snapshots"]
+        kept.append([one["id"] for one in listed])
+    assert [len(ids) for ids in kept] == [2, 2, 2]
+    assert len({ids[0] for ids in kept}) == 1
+    assert len({ids[1] for ids in kept}) == 3
+    assert project.orchctl("rollback").returncode == 0
+    assert project.heads() == ["001"]
