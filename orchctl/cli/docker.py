@@ -102,8 +102,10 @@ def restart(
             from orchctl.workloads.docker.restart import restart as restart_container
 
             return restart_container(engine, facts, waiting, grace=allowed)
+        from orchctl.workloads.docker.guests import require_no_guests
         from orchctl.workloads.docker.recreate import recreate as recreate_container
 
+        require_no_guests(engine, facts)
         return recreate_container(
             engine, facts, waiting, image=image, grace=allowed, accept_loss=accept_data_loss
         )

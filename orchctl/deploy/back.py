@@ -15,6 +15,7 @@ from orchctl.deploy.undo import half_way, undo
 from orchctl.errors import OrchctlError, Refused, WorkloadFailed
 from orchctl.snapshots.catalog import Catalog
 from orchctl.workloads.docker.find import look
+from orchctl.workloads.docker.guests import require_no_guests
 
 if TYPE_CHECKING:
     from orchctl.deploy.means import Means
@@ -70,12 +71,14 @@ def plan_back(engine: Engine, place: DeployedDatabase, last: Deployment) -> Back
 
     Raises:
         WorkloadFailed: `no-such-image`, `no-such-container`; as Engine does.
-        Refused: `snapshot-unusable`; as `held_containers` says.
+        Refused: `snapshot-unusable`, `network-shared`; as `held_containers` says.
     """
     before = {one.name: one for one in last.containers if one.replaced}
     for held in before.values():
         _require_image(engine, held)
     found = [look(engine, name) for name in before]
+    for one in found:
+        require_no_guests(engine, one)
     now = held_containers(engine, found, place)
     containers = tuple(
         replace(before[one.name], policy=one.policy, ran=one.ran) if one.replaced else one

@@ -16,6 +16,7 @@ from orchctl.deploy.record import HeldContainer
 from orchctl.errors import Refused
 from orchctl.workloads.docker.database import unmounted_databases
 from orchctl.workloads.docker.find import SET_ASIDE, find
+from orchctl.workloads.docker.guests import require_no_guests
 from orchctl.workloads.docker.restart import require_awake, require_lasting
 from orchctl.workloads.docker.writers import sharers_of
 
@@ -160,6 +161,7 @@ def _require_replaceable(engine: Engine, one: ContainerFacts) -> None:
         )
     require_lasting(one)
     require_awake(one)
+    require_no_guests(engine, one)
     if lost := unmounted_databases(engine, one):
         raise Refused(
             f"{', '.join(map(str, lost))} is on no mount of {one.name}: with the old container it "

@@ -92,6 +92,7 @@ class ContainerFacts:
         ports: What is published.
         exposed: Numbers of the ports it says it has.
         network_mode: `bridge`, `host`, `none`, `container:ID` or a network's name.
+        guest_of: Ids of the containers whose network, IPC or processes it shares.
         stop_signal: What it is stopped with.
         stop_timeout: Seconds between that and SIGKILL; None where the container doesn't say.
         pid: Of its first process, on the engine's machine; 0 when it has none.
@@ -120,6 +121,7 @@ class ContainerFacts:
     ports: tuple[Port, ...] = ()
     exposed: tuple[int, ...] = ()
     network_mode: str = ""
+    guest_of: tuple[str, ...] = ()
     stop_signal: str = "SIGTERM"
     stop_timeout: int | None = None
     pid: int = 0

@@ -258,3 +258,18 @@ def test_ctrl_c_while_the_old_one_is_being_stopped(boxes: Boxes) -> None:
     after = inspect(name)
     assert (after["Id"], after["State"]["Running"]) == (before["Id"], True)
     assert after["State"]["StartedAt"] > before["State"]["StartedAt"]
+
+
+def test_one_in_whose_network_another_lives_is_not_replaced(boxes: Boxes) -> None:
+    """The other has its id, and could never be started again."""
+    name = boxes.run("web")
+    guest = boxes.run("guest", STAYS, "--network", f"container:{name}")
+    before = inspect(name)
+    error = failed(boxes.orchctl("docker", "restart", name, "--recreate", "--json"), 5)
+    assert error["code"] == "network-shared"
+    assert guest in error["message"]
+    assert inspect(name)["State"]["StartedAt"] == before["State"]["StartedAt"]
+    assert f"docker rm --force {guest}" in error["hint"]
+    docker("rm", "--force", guest)
+    words = ["--recreate", "--no-wait", "--json"]
+    succeeded(boxes.orchctl("docker", "restart", name, *words))

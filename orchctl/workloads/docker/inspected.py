@@ -40,6 +40,7 @@ def facts_of(content: Mapping[str, Any]) -> ContainerFacts:
         ports=tuple(_ports(host.get("PortBindings") or {}, content)),
         exposed=tuple(sorted(_number(one) for one in config.get("ExposedPorts") or ())),
         network_mode=host.get("NetworkMode") or "",
+        guest_of=tuple(_hosts(host)),
         stop_signal=config.get("StopSignal") or "SIGTERM",
         stop_timeout=config.get("StopTimeout"),
         pid=state.get("Pid") or 0,
@@ -59,6 +60,13 @@ def _policy(rule: Mapping[str, Any]) -> str:
     name = rule.get("Name") or "no"
     most = rule.get("MaximumRetryCount") or 0
     return f"{name}:{most}" if name == "on-failure" and most else name
+
+
+def _hosts(host: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("NetworkMode", "IpcMode", "PidMode"):
+        kind, _, container = (host.get(name) or "").partition(":")
+        if kind == "container":
+            yield container
 
 
 def _variables(lines: Any) -> dict[str, str]:
