@@ -40,10 +40,18 @@ def run(arguments: list[str] | None = None) -> int:
         if sys.unraisablehook is sys.__unraisablehook__:
             sys.unraisablehook = _unraisable
         code = _execute(words, invocation)
-        sys.stdout.flush()
+        return _flushed(code if isinstance(code, int) else ExitCode.DONE)
     except BaseException as error:  # noqa: BLE001 - the boundary
         return _report(error, invocation)
-    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _flushed(code: int) -> int:
+    """The exit code, which stands even where nobody reads the end of the output."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        _without_a_reader(error)
+    return code
 
 
 def _execute(words: list[str], invocation: Invocation) -> object:

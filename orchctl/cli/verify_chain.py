@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +12,10 @@ import typer
 
 from orchctl.cli.chain_text import printable
 from orchctl.cli.invocation import Json, begin
-from orchctl.errors import ExitCode, UsageError
+from orchctl.errors import ExitCode, OperationFailed, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchctl.chain.findings import ChainReport
     from orchctl.chain.fix import Edit
@@ -130,13 +132,34 @@ def verify_chain(
     edits = checking.mend(apply=not dry_run) if fix else None
     report = checking.report()
     change = checking.write_lockfile() if lock else None
-    if graph is not None or style not in (Format.TEXT, Format.JSON):
-        text = _drawn(checking, report, graph) if graph else _written(checking, report, style)
-        invocation.output.raw(text)
-        _note_written(invocation.output, checking, edits or (), change, applied=not dry_run)
-    else:
-        _show(invocation.output, checking, report, edits, change, applied=not dry_run)
+    with _to_be_read():
+        if graph is not None or style not in (Format.TEXT, Format.JSON):
+            text = _drawn(checking, report, graph) if graph else _written(checking, report, style)
+            invocation.output.raw(text)
+            _note_written(invocation.output, checking, edits or (), change, applied=not dry_run)
+        else:
+            _show(invocation.output, checking, report, edits, change, applied=not dry_run)
     return ExitCode.DONE if report.ok or exit_zero else ExitCode.NEGATIVE
+
+
+@contextmanager
+def _to_be_read() -> Iterator[None]:
+    """Write the report out. Whoever reads only its first line (`| head -1`) gets the verdict too.
+
+    Raises:
+        OperationFailed: It cannot be written, as to a full disk.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        raise OperationFailed(
+            f"The report cannot be written: {error.strerror or error}",
+            code="report-unwritable",
+            hint="Look at where stdout leads to: df -h",
+        ) from error
 
 
 def _require_one_output(style: Format, graph: Drawing | None, *, as_json: bool) -> None:

@@ -216,6 +216,25 @@ def test_what_sqlite_lacks_is_no_error_of_another_database(
     assert done.returncode == bool(found)
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("| head -1", 1), ("--graph html | true", 1), ("--select C17 | true", 0), ("> /dev/full", 6)],
+)
+def test_the_verdict_does_not_depend_on_the_reader(project: Project, line: str, code: int) -> None:
+    for path in (project.folder / "migrations/versions").iterdir():
+        path.write_text(path.read_text().replace("down_revision = '", "down_revision = 'x"))
+    command = f"set -o pipefail; {sys.executable} -m orchctl verify-chain {line}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=project.folder,
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert (done.returncode, "bug" in done.stderr) == (code, False), done.stderr
+
+
 def test_an_empty_base_is_no_branch(project: Project) -> None:
     GitRepository.make(project.folder)
     done = project.orchctl("verify-chain", "--base", "")
