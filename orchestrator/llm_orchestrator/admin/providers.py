@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -121,7 +122,11 @@ async def _ask(state: State, provider: Provider) -> list[str]:
         )
     target = Target(provider.base_url, provider.api_key)
     try:
-        return await upstream.list_models(target, LIST_SECONDS)
+        async with asyncio.timeout(LIST_SECONDS):
+            return await upstream.list_models(target, LIST_SECONDS)
+    except TimeoutError as late:
+        message = f"{provider.name}: the list was not here within {LIST_SECONDS:.0f} s"
+        raise ApiError(502, message, code="upstream_timeout") from late
     except UpstreamError as error:
         raise ApiError(
             502, f"{provider.name}: {error.message}", type=error.type, code=error.code

@@ -15,7 +15,12 @@ from llm_orchestrator.background.health_board import HealthBoard
 from llm_orchestrator.background.health_rows import read_health, read_watched, write_health
 from llm_orchestrator.metrics import Metrics
 from llm_orchestrator.schema import Provider
-from llm_orchestrator.upstream.protocol import Target, Upstream, UpstreamError
+from llm_orchestrator.upstream.protocol import (
+    Target,
+    Upstream,
+    UpstreamError,
+    UpstreamTimeout,
+)
 
 _log = structlog.get_logger(__name__)
 # Seconds between two looks at what is due.
@@ -40,7 +45,13 @@ def probe_over(upstreams: Mapping[str, Upstream]) -> Probe:
 
     async def probe(provider: Provider) -> None:
         target = Target(provider.base_url, provider.api_key)
-        await upstreams[provider.type].probe(target, min(provider.timeout, _PATIENCE))
+        seconds = min(provider.timeout, _PATIENCE)
+        try:
+            # For the whole of it: one that answers letter by letter would hold up all others.
+            async with asyncio.timeout(seconds):
+                await upstreams[provider.type].probe(target, seconds)
+        except TimeoutError as late:
+            raise UpstreamTimeout from late
 
     return probe
 
