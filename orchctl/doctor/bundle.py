@@ -65,7 +65,7 @@ def write_bundle(path: Path, parts: Mapping[str, str]) -> Path:
         raise _not_written(path, error) from error
     try:
         with os.fdopen(descriptor, "w+b") as stream:
-            texts = {f"{folder}/{name}": masked(text) for name, text in parts.items()}
+            texts = {f"{folder}/{name}": _shown(name, text) for name, text in parts.items()}
             stream.write(_zip(texts) if path.suffix == ".zip" else _tar(texts))
     except OSError as error:
         path.unlink(missing_ok=True)
@@ -257,18 +257,35 @@ def _log(patient: Patient) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_masked(value), indent=2, default=str) + "\n"
+    return json.dumps(value, indent=2, default=str) + "\n"
+
+
+def _shown(name: str, text: str) -> str:
+    """A text without secrets; JSON stays JSON, and quotes in its texts are no ends of secrets."""
+    try:
+        if name.endswith(".json"):
+            return _json(_masked(json.loads(text)))
+        if name.endswith(".jsonl"):
+            lines = [json.dumps(_masked(json.loads(line))) for line in text.splitlines()]
+            return "".join(f"{line}\n" for line in lines)
+    except ValueError:  # why it is not available
+        pass
+    return masked(text)
 
 
 def _masked(value: Any) -> Any:
-    """A value whose texts are masked before JSON escapes the quotes in them."""
     if isinstance(value, str):
         return masked(value)
-    if isinstance(value, Mapping):
-        return {name: _masked(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [_masked(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _member(name, one) for name, one in value.items()}
     return value
+
+
+def _member(name: str, value: Any) -> Any:
+    secret = isinstance(value, str) and value and masked(f"{name}=x") != f"{name}=x"
+    return "***" if secret else _masked(value)
 
 
 def _tar(texts: Mapping[str, str]) -> bytes:

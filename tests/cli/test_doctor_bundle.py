@@ -47,6 +47,20 @@ def test_what_is_in_it(begun: Project, name: str) -> None:
     assert ROW not in "".join(texts.values())
 
 
+def test_json_stays_json_and_holds_no_secret(begun: Project) -> None:
+    settings = begun.folder / "orchctl.toml"
+    settings.write_text(
+        '[workload]\nhealth = "http://u:S3CRET@h/?api_key=S3CRET"\n'
+        'health-headers = ["Authorization: Digest username=\\"me\\", response=\\"S3CRET\\""]\n'
+    )
+    assert orchctl(begun, "doctor", "--bundle", "b.tgz").returncode == 0
+    texts = texts_of(begun.folder / "b.tgz")
+    read = {name: json.loads(text) for name, text in texts.items() if name.endswith(".json")}
+    shown = {one["name"]: one["value"] for one in read["b/config.json"]}
+    assert shown["workload.health"] == "http://u:***@h/?api_key=***"
+    assert "S3CRET" not in "".join(texts.values())
+
+
 def test_what_fails_with_a_row_in_its_message_is_left_out(begun: Project) -> None:
     begun.add("aaaa03", f"raise RuntimeError('{ROW}')")
     assert orchctl(begun, "upgrade").returncode == 6
