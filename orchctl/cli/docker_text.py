@@ -188,6 +188,8 @@ def _database(held: HeldDatabase) -> list[tuple[str, str]]:
     where = f"{held.inside} inside"
     if held.mount is None:
         where += ", on the container's own layer: gone when it is recreated"
+    elif held.mount.kind == "tmpfs":
+        where += ", in memory: a restart empties it"
     elif held.outside is not None:
         where += f", {held.outside} here"
     if held.unknown:

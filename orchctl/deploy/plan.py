@@ -164,11 +164,12 @@ def _require_replaceable(engine: Engine, one: ContainerFacts) -> None:
     require_no_guests(engine, one)
     if lost := unmounted_databases(engine, one):
         raise Refused(
-            f"{', '.join(map(str, lost))} is on no mount of {one.name}: with the old container it "
-            "would be gone",
+            f"{', '.join(map(str, lost))} is on no volume or folder mounted into {one.name}: with "
+            "the old container it would be gone",
             code="database-on-layer",
             state="Nothing was changed",
-            hint=f"docker cp {one.name}:{lost[0]} . saves it; mount a volume there",
+            hint=f"docker cp {one.name}:{lost[0]} . saves it (not from a tmpfs); mount a volume "
+            "there",
         )
 
 

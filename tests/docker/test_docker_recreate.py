@@ -273,3 +273,14 @@ def test_one_in_whose_network_another_lives_is_not_replaced(boxes: Boxes) -> Non
     docker("rm", "--force", guest)
     words = ["--recreate", "--no-wait", "--json"]
     succeeded(boxes.orchctl("docker", "restart", name, *words))
+
+
+def test_d01_a_database_in_memory_is_not_thrown_away(boxes: Boxes) -> None:
+    variable = ["--env", "DATABASE_URL=sqlite:////data/app.db"]
+    name = boxes.run("web", STAYS, *variable, "--tmpfs", "/data")
+    error = failed(boxes.orchctl("docker", "restart", name, "--recreate", "--json"), 5)
+    assert (error["code"], "/data/app.db" in error["message"]) == ("database-on-layer", True)
+    upgrade = failed(boxes.orchctl("docker", "upgrade", name, "--json"), 5)
+    assert upgrade["code"] == "database-on-layer"
+    assert "in memory" in boxes.orchctl("docker", "status", name).stdout
+    assert inspect(name)["State"]["Running"]

@@ -80,17 +80,21 @@ def find_database(engine: Engine, facts: ContainerFacts) -> HeldDatabase | None:
 
 
 def unmounted_databases(engine: Engine, facts: ContainerFacts) -> tuple[PurePosixPath, ...]:
-    """SQLite databases on a container's own layer: gone when it is removed.
+    """SQLite databases on a container's own layer, or in its memory: gone when it is removed.
 
-    What its variables name, and files there that are called like one.
+    What its variables name, and files on its layer that are called like one.
     """
     written = [PurePosixPath(one["Path"]) for one in engine.changes(facts.id) if one["Kind"] != 2]
     named = database_inside(facts)
-    return tuple(
+    lost = [
         path
         for path in written
         if (path == named or path.suffix in _SUFFIXES) and facts.mount_of(path) is None
-    )
+    ]
+    mount = facts.mount_of(named) if named else None
+    if named is not None and mount is not None and mount.kind == "tmpfs" and facts.running:
+        lost.append(named)
+    return tuple(lost)
 
 
 def _reachable(engine: Engine, mount: Mount | None, inside: PurePosixPath) -> Path | None:

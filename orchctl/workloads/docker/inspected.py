@@ -36,7 +36,7 @@ def facts_of(content: Mapping[str, Any]) -> ContainerFacts:
         working_folder=config.get("WorkingDir") or "/",
         environment=_variables(config.get("Env") or ()),
         labels=config.get("Labels") or {},
-        mounts=tuple(_mount(one) for one in content.get("Mounts") or ()),
+        mounts=tuple(_mounts(content)),
         ports=tuple(_ports(host.get("PortBindings") or {}, content)),
         exposed=tuple(sorted(_number(one) for one in config.get("ExposedPorts") or ())),
         network_mode=host.get("NetworkMode") or "",
@@ -71,6 +71,12 @@ def _hosts(host: Mapping[str, Any]) -> Iterator[str]:
 
 def _variables(lines: Any) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def _mounts(content: Mapping[str, Any]) -> Iterator[Mount]:
+    yield from (_mount(one) for one in content.get("Mounts") or ())
+    for target in content["HostConfig"].get("Tmpfs") or ():  # `--tmpfs` is not among them
+        yield Mount("tmpfs", "", target)
 
 
 def _mount(one: Mapping[str, Any]) -> Mount:

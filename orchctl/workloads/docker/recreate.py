@@ -69,11 +69,12 @@ def recreate(
     require_awake(facts)
     if not accept_loss and (lost := unmounted_databases(engine, facts)):
         raise Refused(
-            f"{', '.join(map(str, lost))} is on no mount of {facts.name}: it would be gone",
+            f"{', '.join(map(str, lost))} is on no volume or folder mounted into {facts.name}: it "
+            "would be gone",
             code="database-on-layer",
             state="Nothing was changed",
-            hint=f"docker cp {facts.name}:{lost[0]} . saves it; mount a volume there; "
-            "--accept-data-loss goes on",
+            hint=f"docker cp {facts.name}:{lost[0]} . saves it (not from a tmpfs); mount a volume "
+            "there; --accept-data-loss goes on",
         )
     content = engine.inspect(facts.id)
     recipe = recipe_of(content, _image(engine, facts.image_id), _reference(engine, facts, image))
