@@ -43,21 +43,25 @@ def listener(output: Output) -> Listener:
     """The listener of a run that shows its progress on an output."""
     from orchctl.upgrade.report import Listener
 
-    def heard_or_not(tell: Callable[[str], None]) -> Callable[[str], None]:
-        def told(text: str) -> None:
-            with contextlib.suppress(OSError):
-                tell(text)
-
-        return told
-
-    # `orchctl upgrade 2>&1 | head -1`: that nobody listens any more must not stop an upgrade, nor
-    # that the log it writes to is on a full disk.
     return Listener(
         step=heard_or_not(output.step),
         running=heard_or_not(output.note),
         warning=heard_or_not(output.warning),
         bar=output.progress,
     )
+
+
+def heard_or_not(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Progress that goes on where nobody listens any more.
+
+    `orchctl upgrade 2>&1 | head -1` must not stop an upgrade, nor a log on a disk that is full.
+    """
+
+    def told(text: str) -> None:
+        with contextlib.suppress(OSError):
+            tell(text)
+
+    return told
 
 
 def begin(context: typer.Context, as_json: bool = False, **flags: Any) -> Invocation:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchctl.cli import kubernetes_backup
-from orchctl.cli.invocation import Json, begin
+from orchctl.cli.invocation import Json, begin, heard_or_not
 from orchctl.cli.kubernetes_change import change_workloads, healthy
 from orchctl.cli.kubernetes_cluster import (
     Context,
@@ -142,7 +142,7 @@ def wait(
     output = invocation.output
     place = Place(target, selector, namespace, cluster_context, kubeconfig)
     check = chosen_check(health, header, invocation.settings.workload)
-    deadline = deadline_of(invocation, timeout)
+    deadline, note = deadline_of(invocation, timeout), heard_or_not(output.note)
     done = []
     with looked_up(invocation, place, patient_until=deadline) as (cluster, every):
         from orchctl.workloads.kubernetes.kinds import POD
@@ -153,10 +153,10 @@ def wait(
             held = None if found.kind is POD else standstill(found.kind, found.object)
             rolled, answer = None, None
             if found.kind is POD:
-                rolled = wait_for_pod(cluster, found.object, deadline=deadline, on_line=output.note)
+                rolled = wait_for_pod(cluster, found.object, deadline=deadline, on_line=note)
             elif held is None or not held.whole:
                 rolled = wait_for_rollout(
-                    cluster, found.kind, found.object, deadline=deadline, on_line=output.note
+                    cluster, found.kind, found.object, deadline=deadline, on_line=note
                 )
             if check is not None and rolled is not None:
                 answer = healthy(invocation, str(found), check, deadline)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchctl.cli.durations import seconds_of
-from orchctl.cli.invocation import Json, begin
+from orchctl.cli.invocation import Json, begin, heard_or_not
 from orchctl.cli.kubernetes_cluster import (
     Context,
     Kubeconfig,
@@ -86,7 +86,9 @@ def create(
             plan = plan_backup(cluster, found, wish)
             output.result(_plan_object(plan), lambda: _show_plan(output, plan, wish))
             return ExitCode.DONE
-        done = create_backup(cluster, found, wish, patience=patience, on_line=output.note)
+        done = create_backup(
+            cluster, found, wish, patience=patience, on_line=heard_or_not(output.note)
+        )
         place_name = str(cluster.namespace)
     for text in done.plan.warnings:
         output.warning(text)

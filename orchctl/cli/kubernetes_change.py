@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from orchctl.cli.invocation import heard_or_not
 from orchctl.cli.kubernetes_cluster import Place, deadline_of, in_place, looked_up
 from orchctl.cli.kubernetes_text import change_object, show_changes
 from orchctl.errors import TimedOut, WorkloadFailed
@@ -65,7 +66,9 @@ def changed_workloads(
             dangers = hazards(found.kind, found.object, claims)
             for danger in dangers:
                 output.warning(danger.told)
-            change = how(cluster, found, Patience(wait, deadline, output.note, dry_run))
+            change = how(
+                cluster, found, Patience(wait, deadline, heard_or_not(output.note), dry_run)
+            )
             answer = None
             if check is not None and change.rolled is not None:
                 answer = healthy(invocation, str(found), check, deadline)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchctl.cli.durations import seconds_of
+from orchctl.cli.invocation import heard_or_not
 from orchctl.cli.workload import chosen_target
 from orchctl.errors import OrchctlError, UsageError
 
@@ -53,6 +54,7 @@ DryRun = Annotated[
 ]
 
 _TIMEOUT = 300.0
+_TARGETS = "statefulset/NAME, deployment/NAME, daemonset/NAME or pod/NAME"
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def looked_up(
         connection,
         patient_until=patient_until,
         patience=patience,
-        on_trouble=invocation.output.note,
+        on_trouble=heard_or_not(invocation.output.note),
     )
     try:
         if place.labels:
@@ -149,12 +151,17 @@ def _named(invocation: Invocation, place: Place) -> tuple[str | None, str, Place
                 hint=f"{', '.join(KINDS)}; nothing means the first three",
             )
         return kind, "", place
-    target = chosen_target(place.target, invocation.settings.workload, bare="k8s")
+    try:
+        target = chosen_target(place.target, invocation.settings.workload, bare="k8s")
+    except UsageError as error:
+        if error.code == "bad-target":
+            error.hint = _TARGETS
+        raise
     if not isinstance(target, KubernetesObject):
         raise UsageError(
             f"{target} is no object of a cluster",
             code="bad-target",
-            hint="statefulset/NAME, deployment/NAME, daemonset/NAME or pod/NAME",
+            hint=_TARGETS,
         )
     for option, typed, own in (
         ("--namespace", place.namespace, target.namespace),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchctl.cli.durations import seconds_of
 from orchctl.cli.invocation import Invocation, Json, begin
 from orchctl.cli.kubernetes_change import change_workloads
 from orchctl.cli.kubernetes_cluster import (
@@ -28,6 +27,7 @@ from orchctl.cli.kubernetes_upgrade import (
     Resume,
     Waits,
     carried_out,
+    job_seconds,
 )
 from orchctl.cli.workload import Headers, HealthUrl, chosen_check
 from orchctl.errors import UsageError
@@ -96,7 +96,7 @@ def rollback(
         )
     if to_revision is not None or not wait:
         raise UsageError("--database takes back the last run: neither --to-revision nor --no-wait")
-    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    seconds = job_seconds(job_timeout)
     wish = Wish("rollback", None, "", None, accept_owner, seconds, None, accept_data_loss)
     waits = Waits(invocation, timeout, lock_timeout, health, header)
     going = {"resume": resume, "abort": abort}

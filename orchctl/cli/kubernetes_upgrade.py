@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchctl.cli.durations import seconds_of
-from orchctl.cli.invocation import Invocation, Json, Yes, begin
+from orchctl.cli.invocation import Invocation, Json, Yes, begin, heard_or_not
 from orchctl.cli.kubernetes_cluster import (
     Context,
     Kubeconfig,
@@ -90,7 +90,7 @@ def upgrade(
     from orchctl.deploy.kubernetes.goal import Wish
 
     invocation = begin(context, as_json)
-    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    seconds = job_seconds(job_timeout)
     folder = copies_folder(invocation, copy_to)
     loss = tuple(allow_loss or ())
     wish = Wish(
@@ -130,9 +130,9 @@ def deploy(
     from orchctl.deploy.kubernetes.goal import Wish
 
     invocation = begin(context, as_json)
-    if image is None and not (resume or abort):
+    if not (image or resume or abort) or (image is not None and not image.strip()):
         raise UsageError("No image", hint="--image REF; orchctl k8s upgrade keeps the image")
-    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    seconds = job_seconds(job_timeout)
     folder = copies_folder(invocation, copy_to)
     loss = tuple(allow_loss or ())
     wish = Wish(
@@ -180,12 +180,24 @@ def downgrade(
         if not invocation.output.can_ask() or not invocation.output.ask(question):
             told = "A downgrade may drop data, and was not agreed to"
             raise Refused(told, code="needs-yes", state="Nothing was changed", hint="--yes goes on")
-    seconds = int(seconds_of(job_timeout, "--job-timeout"))
+    seconds = job_seconds(job_timeout)
     folder = copies_folder(invocation, copy_to)
     wish = Wish("downgrade", None, revision or "", container, accept_owner, seconds, folder)
     place = Place(target, None, namespace, cluster_context, kubeconfig)
     waits = Waits(invocation, timeout, lock_timeout, health, header)
     carried_out(invocation, place, wish, waits, resume=resume, abort=abort, dry_run=dry_run)
+
+
+def job_seconds(typed: str) -> int:
+    """How long a Job may take; a deadline of nothing would end it before it began.
+
+    Raises:
+        UsageError: Less than a second.
+    """
+    seconds = int(seconds_of(typed, "--job-timeout"))
+    if seconds < 1:
+        raise UsageError(f"--job-timeout {typed}: a second is the least", hint="--job-timeout 1h")
+    return seconds
 
 
 class Waits:
@@ -247,7 +259,8 @@ def carried_out(
             output.result(_plan_object(plan), lambda: _show_plan(output, plan))
             return
         limits = (waits.timeout, wish.job_seconds)
-        terms = Terms(*limits, waits.check, wish.folder, output.step, output.note)
+        step, note = heard_or_not(output.step), heard_or_not(output.note)
+        terms = Terms(*limits, waits.check, wish.folder, step, note)
         outcome = carry_out(cluster, every[0], wish, terms, going)
         target, namespace = str(every[0]), cluster.namespace
     for text in outcome.warnings:

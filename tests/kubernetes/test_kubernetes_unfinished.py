@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,33 @@ def test_what_shares_the_claim_is_stopped_as_the_hint_says(
     error = elsewhere.failure(*WORDS, *HERE, code=5)
     assert error["code"] == "claim-shared"
     assert "kubectl -n default scale deployment/viewer --replicas=0" in error["hint"]
+
+
+def test_that_nobody_listens_stops_nothing_half_way(service: Service, k8s: Commands) -> None:
+    """`orchctl k8s deploy … 2>&1 | head -1`"""
+    given = shlex.join([f"{Path(sys.executable).parent}/orchctl", "k8s", *WORDS])
+    done = subprocess.run(
+        ["bash", "-c", f"{given} 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"],
+        env={**os.environ, "KUBECONFIG": str(k8s.kubeconfig)},
+        cwd=k8s.project.folder,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0
+    service.require_over(V2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deploy", "sts/web", "--image", ""),
+        ("deploy", "sts/web", "--image", " ", "--resume"),
+        ("upgrade", "sts/web", "--job-timeout", "0s"),
+        ("restart", "web"),
+    ],
+)
+def test_what_means_nothing_is_not_begun(
+    service: Service, k8s: Commands, words: tuple[str, ...]
+) -> None:
+    assert k8s(*words).returncode == 2
+    assert not service.cluster.history.writes()
