@@ -248,6 +248,7 @@ def carried_out(
     from orchctl.deploy.kubernetes.course import Going, carry_out
     from orchctl.deploy.kubernetes.plan import plan_run
     from orchctl.deploy.kubernetes.run import Terms
+    from orchctl.workloads.kubernetes.unfinished import require_no_run
 
     if resume and abort:
         raise UsageError("--resume and --abort contradict each other")
@@ -255,6 +256,7 @@ def carried_out(
     going: Going = Going(resume, abort, waits.lock)
     with looked_up(invocation, place, patience=_PATIENCE) as (cluster, every):
         if dry_run:
+            require_no_run(every[0].kind, every[0].object)
             plan = plan_run(cluster, every[0], wish)
             output.result(_plan_object(plan), lambda: _show_plan(output, plan))
             return

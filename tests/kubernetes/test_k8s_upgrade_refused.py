@@ -27,6 +27,7 @@ from tests.kubernetes.fake.writing import mutate
 from tests.kubernetes.objects import deployment, job
 from tests.support.kubernetes_commands import Commands
 from tests.support.kubernetes_service import V1, V2, Service
+from tests.support.traps import Trap
 
 SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", custom=True)
 WORDS = ("deploy", "sts/web", "--image", V2)
@@ -315,6 +316,20 @@ def test_a_relative_revision(service: Service, k8s: Commands) -> None:
     """A Job that is run once more would go one further."""
     error = refused(service, k8s, *WORDS, "--revision", "+1", code=2)
     assert error["code"] == "relative-revision"
+
+
+def test_an_answer_longer_than_an_annotation(service: Service, k8s: Commands) -> None:
+    """A first upgrade through thousands of revisions; and another run goes on with it."""
+    revisions = [{"revision": f"{number:012}", "message": "m" * 40} for number in range(5000)]
+    snapshot = {"id": "snap", "path": "/data/backups/snap.db", "sha256": "0"}
+    told = {"database": "/data/app.db", "from": None, "to": "x", "revisions": revisions}
+    service.pretend({"ok": True, **told, "snapshot": snapshot})
+    Trap(service.cluster, 11).run(k8s, *WORDS)
+    assert service.step == "changing"
+    done = k8s.result("deploy", "sts/web", "--resume")
+    assert done["upgrade"]["snapshot"] == snapshot
+    service.require_over(V2)
+    assert k8s("rollback", "sts/web", "--database", "--dry-run=server").returncode == 5
 
 
 def test_ctrl_c_says_where_it_stopped(service: Service, k8s: Commands) -> None:

@@ -151,3 +151,17 @@ def test_what_means_nothing_is_not_begun(
 ) -> None:
     assert k8s(*words).returncode == 2
     assert not service.cluster.history.writes()
+
+
+def test_another_deploy_waits_for_the_one_that_is_under_way(
+    service: Service, k8s: Commands
+) -> None:
+    """As two pipelines do it: it is not for the second to go on with the first, or to undo it."""
+    service.pretend(run_for=1.5)
+    running = k8s.start(*WORDS)
+    service.cluster.wait(lambda: service.step == "upgrading")
+    other = ("deploy", "sts/web", "--image", "localhost/web:v3")
+    assert k8s.failure(*other, code=4)["code"] == "run-under-way"
+    assert k8s(*other, "--lock-timeout", "60s").returncode == 0
+    assert running.finished().returncode == 0
+    service.require_over("localhost/web:v3")

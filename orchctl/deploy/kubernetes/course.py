@@ -107,7 +107,9 @@ def carry_out(
     """
     began = time.monotonic()
     plan, looked_at = None, found.object["metadata"].get("generation")
-    if _unfinished(found, wish, going) is None:
+    # What another run has in hand is looked at when that is over, or was killed.
+    if read_record(found.object) is None:
+        _require_asked_for(found, going)
         plan = plan_run(cluster, found, wish)
     lease = Lease(cluster, found.kind, found.name, terms.lease_seconds)
     lease.take(time.monotonic() + going.patience)
@@ -144,13 +146,7 @@ def _unfinished(found: Found, wish: Wish, going: Going) -> Record | None:
     """The record of a run that is to be gone on with; None when there is none."""
     record = read_record(found.object)
     if record is None:
-        if going.resume or going.abort:
-            raise NegativeAnswer(
-                f"{found} has no unfinished run",
-                code="no-unfinished-run",
-                state="Nothing was changed",
-                hint=f"orchctl k8s status {found}",
-            )
+        _require_asked_for(found, going)
         return None
     same = record.command == wish.command
     same = same and (wish.command == ROLLBACK or record.revision == wish.revision)
@@ -165,6 +161,17 @@ def _unfinished(found: Found, wish: Wish, going: Going) -> Record | None:
         state=f"It is as that run left it, {record.replicas} replicas before",
         hint=going_on(record.command, str(found)),
     )
+
+
+def _require_asked_for(found: Found, going: Going) -> None:
+    """Where no run is unfinished, to go on with one, or to undo it, means nothing."""
+    if going.resume or going.abort:
+        raise NegativeAnswer(
+            f"{found} has no unfinished run",
+            code="no-unfinished-run",
+            state="Nothing was changed",
+            hint=f"orchctl k8s status {found}",
+        )
 
 
 def _record(plan: ClaimPlan) -> Record:

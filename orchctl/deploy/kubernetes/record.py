@@ -29,6 +29,11 @@ UNDOING = "undoing"  # zero again, the database back, the image back, replicas b
 DONE = "done"
 
 ROLLBACK = "rollback"
+# An object's annotations may have 256 KiB in all, and two of them are ours: a first upgrade through
+# thousands of revisions tells more.
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/
+_ROOM, _LAST_ONES = 100_000, 20
+_NEEDED = ("ok", "database", "from", "to", "snapshot", "put_aside")
 _LISTS = ("claims", "suspended", "allow_loss")
 
 
@@ -79,13 +84,30 @@ class Record:
     allow_loss: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """As it stands in the annotation."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """As it stands in the annotation; of a long answer only what a run needs."""
+        text = _dumped(self)
+        return text if len(text) <= _ROOM else _dumped(replace(self, answer=_short(self.answer)))
 
     def kept(self) -> Record:
         """What of it is kept when it is over: what taking it back needs."""
         every = self.answer.get("databases") or [self.answer]
         return replace(self, step=DONE, job="", answer={"databases": [_told(one) for one in every]})
+
+
+def _dumped(record: Record) -> str:
+    return json.dumps(asdict(record), sort_keys=True, separators=(",", ":"))
+
+
+def _short(answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" in answer:
+        error = {key: str(answer["error"].get(key))[:1000] for key in ("code", "message")}
+        return {"error": error}
+    found = {key: answer[key] for key in _NEEDED if key in answer}
+    if "revisions" in answer:
+        found["revisions"] = list(answer["revisions"])[-_LAST_ONES:]
+    if "databases" in answer:
+        found["databases"] = [_short(one) for one in answer["databases"]]
+    return found
 
 
 def _told(answer: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ _POD_RULE = (
     "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
     "to 1 if it was previously negative)"
 )
+_ANNOTATIONS = 256 * 1024
 _WITH_TEMPLATE = {"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"}
 
 
@@ -72,6 +73,10 @@ def validate(resource: Resource, body: Json) -> None:
 
 
 def _check_metadata(checks: Checks) -> None:
+    annotations = checks.body["metadata"].get("annotations") or {}
+    if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS:
+        why = f"Too long: may not be more than {_ANNOTATIONS} bytes"
+        raise checks.refusal("metadata.annotations", why, "FieldValueTooLong")
     if not checks.resource.group.startswith("rbac") and not _NAME.match(checks.name):
         raise checks.refusal("metadata.name", f'Invalid value: "{checks.name}": {_NAME_RULE}')
     for value in (checks.body["metadata"].get("labels") or {}).values():
