@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -184,6 +185,30 @@ def test_what_excel_makes_of_entries(admin: httpx.Client, service: Service) -> N
     }
 
 
+def test_what_excel_took_for_a_date_is_no_name(admin: httpx.Client, service: Service) -> None:
+    data = book(Models=[("name",), (dt.datetime(2026, 2, 1),), (dt.time(1, 2),)])
+    report = put_in(admin, data)["sheets"]["Models"]
+    assert [(each["row"], each["column"]) for each in report["errors"]] == [
+        (2, "name"),
+        (3, "name"),
+    ]
+    assert all("make the cell a text" in each["message"] for each in report["errors"])
+    assert content(service)["models"] == []
+
+
+def test_rows_after_many_empty_ones_are_rows(admin: httpx.Client, service: Service) -> None:
+    made = Workbook()
+    page = made.active
+    assert page is not None
+    page.title = "Models"
+    for row, name in ((1, "name"), (2, "near"), (7000, "far")):
+        page.cell(row, 1, name)
+    target = io.BytesIO()
+    made.save(target)
+    assert put_in(admin, target.getvalue())["sheets"]["Models"]["imported"] == 2
+    assert {row[0] for row in content(service)["models"]} == {"near", "far"}
+
+
 def test_the_same_twice_in_a_file(admin: httpx.Client, service: Service) -> None:
     data = book(
         Providers=[P, ("a", "openai", KEY), ("a", "gemini", "other-key")],
@@ -207,6 +232,9 @@ def test_titles(admin: httpx.Client) -> None:
         (1, "api_key"),
     }
     assert [e["column"] for e in sheets["Models"]["errors"]] == ["name"]
+    twice = put_in(admin, book(Models=[("name", "Name "), ("a", "b")]))["sheets"]["Models"]
+    message = "this column is there more than once"
+    assert twice["errors"] == [{"row": 1, "column": "name", "message": message}]
 
 
 def packed(name: str, size: int) -> bytes:

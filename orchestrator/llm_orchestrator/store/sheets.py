@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,8 @@ def read_row(sheet: Sheet, number: int, cells: Mapping[str, Any]) -> Taken | lis
 def _message(error: Any) -> str:
     if error["type"] == "missing":
         return "must be filled in"
+    if isinstance(error["input"], dt.date | dt.time | dt.timedelta):
+        return "is a date or time to Excel: make the cell a text and type it again"
     return EXPLAINED.get(error.get("ctx", {}).get("pattern"), str(error["msg"]))
 
 
@@ -125,4 +128,7 @@ def _meant(row: type[BaseModel], column: str, value: Any) -> Any:
         return _FLAGS.get(str(value).strip().lower(), value)
     if "int" in kind and "Literal" not in kind:
         return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(value, dt.date | dt.time | dt.timedelta):
+        # A name such as 1-2 is one to Excel, and what was typed is lost.
+        return value
     return str(value).strip()

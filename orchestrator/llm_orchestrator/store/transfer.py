@@ -123,9 +123,12 @@ async def _import_sheet(session: AsyncSession, sheet: Sheet, found: SheetRows) -
 
 
 def _check_titles(found: SheetRows) -> list[RowError]:
-    return [RowError(1, title, "there is no such column") for title in found.unknown] + [
-        RowError(1, title, "this column is missing") for title in found.missing
-    ]
+    faults = (
+        (found.unknown, "there is no such column"),
+        (found.missing, "this column is missing"),
+        (found.repeated, "this column is there more than once"),
+    )
+    return [RowError(1, title, message) for titles, message in faults for title in titles]
 
 
 async def _known(session: AsyncSession) -> _Names:

@@ -20,6 +20,8 @@ MAX_UNPACKED = 25 * 2**20
 MAX_PARTS = 200
 MAX_ROWS = 5_000
 MAX_COLUMNS = 50
+# The last row that a sheet can have, also where most before it are empty.
+LAST_ROW = 2**20
 
 # A text that starts like this is a formula to a spreadsheet, at the latest after a detour by CSV.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -33,11 +35,12 @@ class WorkbookFault(Exception):
 
 @dataclass(frozen=True)
 class SheetRows:
-    """A sheet's rows by the numbers that Excel shows, and titles that it should not have."""
+    """A sheet's rows by the numbers that Excel shows, and what is wrong with its titles."""
 
     rows: Sequence[tuple[int, Mapping[str, Any]]]
     unknown: Sequence[str] = ()
     missing: Sequence[str] = ()
+    repeated: Sequence[str] = ()
 
 
 def write_workbook(content: Mapping[str, Iterable[Mapping[str, Any]]]) -> bytes:
@@ -120,7 +123,7 @@ def _check_size(data: bytes) -> None:
 
 
 def _read_sheet(sheet: Sheet, page: Any) -> SheetRows:
-    lines = page.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS, values_only=True)
+    lines = page.iter_rows(max_row=LAST_ROW, max_col=MAX_COLUMNS, values_only=True)
     titles = [str(title).strip().lower() if title is not None else "" for title in next(lines, ())]
     known = {title: index for index, title in enumerate(titles) if title in sheet.columns}
     rows = []
@@ -130,12 +133,13 @@ def _read_sheet(sheet: Sheet, page: Any) -> SheetRows:
         }
         if any(value is not None and value != "" for value in cells.values()):
             rows.append((number, cells))
-    if len(rows) > MAX_ROWS:
-        raise WorkbookFault(f"The sheet {sheet.name} has over {MAX_ROWS} rows.")
+        if len(rows) > MAX_ROWS:
+            raise WorkbookFault(f"The sheet {sheet.name} has over {MAX_ROWS} rows.")
     return SheetRows(
         rows,
         unknown=[title for title in titles if title and title not in sheet.columns],
         missing=[title for title in sheet.columns if title in sheet.required - known.keys()],
+        repeated=[title for title in known if titles.count(title) > 1],
     )
 
 
