@@ -11,8 +11,9 @@ import io
 import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchctl.chain.stamp import SchemaMatch
 from orchctl.database.compare import Schema, compare, schema_of
@@ -27,12 +28,33 @@ if TYPE_CHECKING:
     from orchctl.config import Settings
     from orchctl.upgrade.connection import GuardedConnection
 
+Made = tuple[str, str, str]
 # A chain longer than this is not searched for a revision that fits.
 _LONGEST_SEARCHED = 50
 
 
+@dataclass(frozen=True)
+class Built:
+    """What the chain makes of an empty file.
+
+    Attributes:
+        schema: The schema in the end.
+        silently_lost: Triggers and indexes (kind, name, SQL) that a revision made and no revision
+            drops by name, but a table rebuild in silence. A database that was upgraded in several
+            runs may have them still, since each run puts back what was there before it.
+    """
+
+    schema: Schema
+    silently_lost: frozenset[Made]
+
+
 def build_scratch(
-    settings: Settings, revision: str | Sequence[str], path: Path, *, of: Path | None = None
+    settings: Settings,
+    revision: str | Sequence[str],
+    path: Path,
+    hooks: Hooks = SILENT,
+    *,
+    of: Path | None = None,
 ) -> Path:
     """Run the chain from empty up to a revision, silently, into a file of its own.
 
@@ -40,6 +62,7 @@ def build_scratch(
         settings: The run's settings.
         revision: The target in Alembic's notation, or several; `base` is the empty database.
         path: The scratch file; made when it isn't there, else gone on from.
+        hooks: What happens around the revisions.
         of: Which database it stands for, where env.py goes through several; None means the first.
 
     Returns:
@@ -51,7 +74,7 @@ def build_scratch(
         ConfigurationError: No project, or its database is no SQLite file.
     """
     for target in (revision,) if isinstance(revision, str) else revision:
-        run_on_scratch(settings, target, path, of=of)
+        run_on_scratch(settings, target, path, hooks, of=of)
     path.touch()
     return path
 
@@ -87,10 +110,8 @@ def run_on_scratch(
     return outcomes[files.index(meant)]
 
 
-def schema_at(
-    settings: Settings, revision: str | Sequence[str], *, of: Path | None = None
-) -> Schema:
-    """The schema that a revision leaves, Alembic's version table with it.
+def built(settings: Settings, revision: str | Sequence[str], *, of: Path | None = None) -> Built:
+    """What a revision leaves, Alembic's version table with it, and what was lost on the way there.
 
     Args:
         settings: The run's settings.
@@ -100,10 +121,30 @@ def schema_at(
     Raises:
         OrchctlError: As `build_scratch`.
     """
+    guards: list[GuardedConnection] = []
+    seen: set[Made] = set()
+
+    def look(*_: object) -> None:
+        for guard in guards[-1:]:
+            seen.update(triggers_and_indexes(guard.real))
+
+    hooks = Hooks(locked=lambda guard, _: guards.append(guard), step=look, check=look)
     with _scratch_file() as path:
-        build_scratch(settings, revision, path, of=of)
+        build_scratch(settings, revision, path, hooks, of=of)
         with contextlib.closing(writing(path, timeout=0)) as connection:
-            return schema_of(connection)
+            seen -= triggers_and_indexes(connection)
+            schema = schema_of(connection)
+    dropped = {one for guard in guards for one in guard.writes.dropped_by_name}
+    return Built(schema, frozenset(one for one in seen if one[:2] not in dropped))
+
+
+def triggers_and_indexes(connection: Any) -> frozenset[Made]:
+    """The triggers and indexes of a database that have a text: kind, name in lower case, SQL."""
+    rows = connection.execute(
+        "SELECT type, lower(name), sql FROM sqlite_schema "
+        "WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"
+    ).fetchall()
+    return frozenset((str(kind), str(name), str(sql)) for kind, name, sql in rows)
 
 
 def table_ddl(settings: Settings, revision: str, table: str) -> str:

@@ -13,7 +13,13 @@ from orchctl.database.inspect import inspect
 from orchctl.database.open import ask
 from orchctl.errors import OrchctlError, Refused, UpgradeFailed, UsageError
 from orchctl.upgrade.plan import find_steps
-from orchctl.upgrade.scratch import fitting_revisions, schema_at, version_table
+from orchctl.upgrade.scratch import (
+    Made,
+    built,
+    fitting_revisions,
+    triggers_and_indexes,
+    version_table,
+)
 
 if TYPE_CHECKING:
     from orchctl.config import Settings
@@ -197,8 +203,20 @@ def _schema(file: Path) -> Schema:
 def _differences(
     settings: Settings, heads: tuple[str, ...], actual: Schema, version_table: str, file: Path
 ) -> tuple[tuple[SchemaDifference, ...], OrchctlError | None]:
+    if not heads:
+        return compare(_EMPTY, actual, ignore={version_table}), None
     try:
-        expected = schema_at(settings, heads, of=file) if heads else _EMPTY
+        expected = built(settings, heads, of=file)
     except (Refused, UpgradeFailed) as error:
         return (), error
-    return compare(expected, actual, ignore={version_table}), None
+    found = compare(expected.schema, actual, ignore={version_table})
+    kept = _kept(file, expected.silently_lost) if found else set()
+    return tuple(one for one in found if (one.kind, one.name.lower()) not in kept), None
+
+
+def _kept(file: Path, lost: frozenset[Made]) -> set[tuple[str, str]]:
+    """What the database has still of what the chain alone would have lost: (kind, name)."""
+    if not lost or not os.path.lexists(file):
+        return set()
+    there = ask(file, lambda connection, _: triggers_and_indexes(connection))
+    return {(kind, name) for kind, name, _ in there & lost}

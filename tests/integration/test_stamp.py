@@ -13,13 +13,13 @@ from alembic import command
 from alembic.config import Config
 
 from orchctl.config import Settings, load
-from orchctl.database.compare import compare, schema_of
+from orchctl.database.compare import Schema, compare, schema_of
 from orchctl.errors import LockHeld, Refused, UpgradeFailed, UsageError
 from orchctl.upgrade.report import Listener
 from orchctl.upgrade.scratch import (
     build_scratch,
+    built,
     fitting_revisions,
-    schema_at,
     table_ddl,
     version_table,
 )
@@ -55,6 +55,10 @@ def settings_of(project: Project, **flags: object) -> Settings:
 
 def plan(project: Project, *revisions: str, purge: bool = False) -> StampPlan:
     return plan_stamp(settings_of(project), revisions, project.database, purge=purge)
+
+
+def schema_at(settings: Settings, revision: str | tuple[str, ...]) -> Schema:
+    return built(settings, revision).schema
 
 
 def silent() -> Listener:
@@ -444,3 +448,32 @@ def test_an_env_py_that_opens_another_file_is_refused(project: Project) -> None:
         write_stamps(settings_of(project), [made], silent())
     assert caught.value.code == "wrong-database"
     assert not (project.folder / "b.db").exists()
+
+
+def test_what_a_rebuild_dropped_and_an_upgrade_put_back_is_the_revision_s_schema(
+    project: Project,
+) -> None:
+    """From empty in one run the trigger is lost, as with Alembic; run by run it is put back."""
+    trigger = "CREATE TRIGGER told AFTER INSERT ON t BEGIN SELECT 1; END"
+    index = "CREATE INDEX low ON t (lower(x))"
+    project.add("aaaa04", f"op.execute({trigger!r})\nop.execute({index!r})")
+    project.add("aaaa05", 'with op.batch_alter_table("t") as batch:\n    batch.drop_column("y")')
+    for target in ("aaaa04", "head"):
+        done = project.orchctl("upgrade", target, "--allow-loss", "t.y")
+        assert done.returncode == 0, done.stderr
+    assert query(project.database, "SELECT sql FROM sqlite_schema WHERE name = 'told'")
+    assert plan(project, "aaaa05").fits
+    found = json.loads(project.orchctl("doctor", "--json").stdout)["findings"]
+    assert "schema-differs" not in [one["id"] for one in found]
+    execute(project.database, "CREATE INDEX more ON t (x)")
+    assert [one.name for one in plan(project, "aaaa05").differences] == ["more"]
+
+
+def test_what_a_revision_drops_by_name_is_missed_in_no_database(project: Project) -> None:
+    trigger = "CREATE TRIGGER told AFTER INSERT ON t BEGIN SELECT 1; END"
+    project.add("aaaa04", f"op.execute({trigger!r})")
+    project.add("aaaa05", "op.execute('DROP TRIGGER told')")
+    assert project.orchctl("upgrade").returncode == 0
+    assert plan(project, "aaaa05").fits
+    execute(project.database, trigger)
+    assert [one.name for one in plan(project, "aaaa05").differences] == ["told"]

@@ -10,12 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from llm_orchestrator.background import health_loop
 from llm_orchestrator.background.health_board import HealthBoard
-from llm_orchestrator.background.health_loop import HealthLoop
+from llm_orchestrator.background.health_loop import HealthLoop, probe_over
 from llm_orchestrator.database import Database
 from llm_orchestrator.metrics import Metrics
 from llm_orchestrator.schema import Provider
-from llm_orchestrator.upstream.protocol import UpstreamError, UpstreamUnreachable, Verdict
+from llm_orchestrator.upstream.exchange import make_client
+from llm_orchestrator.upstream.protocol import (
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+    Verdict,
+)
+from llm_orchestrator.upstream.registry import make_upstreams
+from tests.support.upstreams import KEY, Exchange, FakeUpstream
 
 
 class Clock:
@@ -184,6 +193,32 @@ def test_an_adapter_that_breaks_stops_neither_the_loop_nor_the_others(filled: Pa
     asyncio.run(scenario())
     assert health_of(filled, 1)["last_error"] == "KeyError: 'choices'"
     assert board.healthy(2) is True
+
+
+def test_one_that_answers_letter_by_letter_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each letter comes in time, the last never does; all others wait for the same round."""
+    monkeypatch.setattr(health_loop, "_PATIENCE", 0.5)
+
+    async def trickle(exchange: Exchange) -> None:
+        exchange.head(200, "application/json", {"transfer-encoding": "chunked"})
+        while not exchange.reader.at_eof():
+            await exchange.part(b" ")
+            await asyncio.sleep(0.05)
+        exchange.keep = False
+
+    async def ask(url: str) -> None:
+        async with make_client() as client:
+            probe = probe_over(make_upstreams(client))
+            provider = Provider(type="openai", base_url=url, api_key=KEY, timeout=60)
+            async with asyncio.timeout(30):
+                await probe(provider)
+
+    with FakeUpstream("openai") as upstream:
+        upstream.always(trickle)
+        with pytest.raises(UpstreamTimeout):
+            asyncio.run(ask(upstream.url))
 
 
 def test_a_locked_database_keeps_nobody_from_knowing(filled: Path) -> None:
