@@ -9,7 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llm_orchestrator.upstream.content import read_data_url, read_parts, read_text
+from llm_orchestrator.upstream.content import (
+    read_data_url,
+    read_parts,
+    read_text,
+    refuse_functions,
+)
 from llm_orchestrator.upstream.protocol import Json, Unsupported
 from llm_orchestrator.upstream.shapes import reading_request
 
@@ -26,6 +31,7 @@ def translate_request(body: Json, model: str) -> Json:
     """Translate a request. Raises Unsupported for what the API has no words for."""
     if (body.get("n") or 1) != 1:
         raise Unsupported("this provider gives one choice only", param="n")
+    refuse_functions(body)
     system, messages = translate_messages(body.get("messages") or [])
     request: Json = {
         "model": model,

@@ -47,3 +47,9 @@ def guess_image_type(url: str) -> str:
     """Guess the media type of an image elsewhere by its name."""
     guessed = mimetypes.guess_type(url.partition("?")[0])[0]
     return guessed if guessed and guessed.startswith("image/") else "image/jpeg"
+
+
+def refuse_functions(body: Json) -> None:
+    """Raise Unsupported for what OpenAI had before tools: left out, no function would be called."""
+    if body.get("functions"):
+        raise Unsupported("this provider takes tools, not functions", param="functions")

@@ -10,7 +10,13 @@ import json
 import re
 from typing import Any
 
-from llm_orchestrator.upstream.content import guess_image_type, read_data_url, read_parts, read_text
+from llm_orchestrator.upstream.content import (
+    guess_image_type,
+    read_data_url,
+    read_parts,
+    read_text,
+    refuse_functions,
+)
 from llm_orchestrator.upstream.protocol import Json, Unsupported
 from llm_orchestrator.upstream.shapes import reading_request
 
@@ -34,6 +40,7 @@ _CONFIG = {
 @reading_request()
 def translate_request(body: Json, model: str) -> Json:
     """Translate a request. Raises Unsupported for what the API has no words for."""
+    refuse_functions(body)
     system, contents = translate_messages(body.get("messages") or [], model)
     request: Json = {"contents": contents}
     if system:

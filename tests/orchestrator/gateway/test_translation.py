@@ -286,6 +286,7 @@ def test_a_signature_comes_back_as_it_was() -> None:
         {"messages": [user({"type": "video"})]},
         {"messages": [user({"type": "image_url", "image_url": 5})]},
         {"tools": [TOOL], "tool_choice": "sometimes"},
+        {"functions": [{"name": "f", "parameters": {}}]},
     ],
 )
 def test_what_can_not_be_said_goes_to_another_provider(
