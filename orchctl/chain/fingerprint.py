@@ -71,6 +71,8 @@ def _written(root: ast.AST) -> Iterator[str]:
             todo.append(")")
             for name in reversed(node._fields):
                 value = getattr(node, name, None)
+                if isinstance(node, ast.JoinedStr):
+                    value = [one for one in node.values if not _is_empty(one)]
                 if name not in _PASSED_OVER and value is not None and value != []:
                     todo += [value, f" {name}="]
         elif isinstance(node, list):
@@ -80,6 +82,11 @@ def _written(root: ast.AST) -> Iterator[str]:
             yield f"int:{node!r}" if abs(node) < _LONG else f"int:{node:#x}"
         else:
             yield f"{type(node).__name__}:{node!r}"
+
+
+def _is_empty(node: ast.expr) -> bool:
+    """Whether it is one of the empty texts that early releases of Python 3.12 put in f-strings."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _is_docstring(node: ast.AST) -> bool:

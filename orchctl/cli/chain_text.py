@@ -92,7 +92,9 @@ def finding_lines(finding: Finding, folder: Path) -> list[str]:
     where = shown_path(finding.path, folder) + ":" if finding.path else ""
     where += f"{finding.line}: " if finding.path and finding.line else " " if where else ""
     lines = [f"{where}{finding.rule} {finding.severity}: {finding.message}"]
-    line = read_line(finding.path, finding.line) if finding.path and finding.line else None
+    line = None
+    if finding.path and finding.line and finding.path.suffix not in (".pyc", ".pyo"):
+        line = read_line(finding.path, finding.line)
     if line and line.strip():
         lines.append(f"    {line.strip()}")
     if finding.alembic:

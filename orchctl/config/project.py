@@ -144,7 +144,9 @@ def _read_ini(path: Path, section: str) -> dict[str, str]:
         raise ConfigurationError(
             f"{path} cannot be read: {_one_line(error)}",
             code="config-unreadable",
-            hint="A % in a value is written %% in an ini file",
+            hint="A % in a value is written %% in an ini file"
+            if isinstance(error, configparser.InterpolationError)
+            else None,
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,24 @@ def test_what_is_an_edit(old: str, new: str) -> None:
     changed = CODE.replace(old, new)
     assert changed != CODE
     assert mark(changed) != mark(CODE)
+
+
+def test_what_early_releases_of_python_3_12_put_in_f_strings_is_no_edit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`f"{x:{y}}"` has an empty text behind {y} in 3.12.1, and in no release before or since."""
+    code = CODE + 'NAME = f"{len(revision):{4}}"\n'
+    before, parse_now = mark(code), ast.parse
+
+    def parse_then(text: str) -> ast.Module:
+        tree = parse_now(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                node.values.append(ast.Constant(""))
+        return tree
+
+    monkeypatch.setattr(ast, "parse", parse_then)
+    assert mark(code) == before
 
 
 def test_code_as_deep_as_it_likes() -> None:
