@@ -17,6 +17,8 @@ from orchctl.errors import TimedOut, UsageError
 
 # A search through all of history each: enough to see what happened.
 _MOST = 5
+# What is no id to anybody, and no word of a command line either: those end at 128 KiB.
+_LONGEST = 200
 
 
 def with_history(findings: Iterable[Finding], place: ChainPlace) -> list[Finding]:
@@ -31,17 +33,21 @@ def with_history(findings: Iterable[Finding], place: ChainPlace) -> list[Finding
     if not missing:
         return found
     told: dict[str, str] = {}
-    ids = list(dict.fromkeys(one.missing for one in missing if one.missing))[:_MOST]
+    ids = [id_ for id_ in dict.fromkeys(one.missing for one in missing) if id_ and _is_sane(id_)]
     # It is a help, no more: without git, or where its history is too long, there is none.
     with contextlib.suppress(UsageError, TimedOut):
         repository = Repository.of(place.locations[0])
         folders = [path for one in place.locations if (path := repository.path_of(one)) is not None]
-        for id_ in ids:
+        for id_ in ids[:_MOST]:
             if said := _told(repository, folders, id_):
                 told[id_] = said
     return [
         replace(one, suggestion=told[one.missing]) if one.missing in told else one for one in found
     ]
+
+
+def _is_sane(id_: str) -> bool:
+    return len(id_) <= _LONGEST and id_.isprintable()
 
 
 def _told(repository: Repository, folders: Sequence[str], id_: str) -> str | None:

@@ -235,6 +235,15 @@ def test_the_verdict_does_not_depend_on_the_reader(project: Project, line: str, 
     assert (done.returncode, "bug" in done.stderr) == (code, False), done.stderr
 
 
+def test_of_compiled_code_no_line_is_shown(project: Project) -> None:
+    versions = project.folder / "migrations/versions"
+    (versions / "004.pyc").write_bytes(b"\xa7\r\r\n code")
+    ini = project.folder / "alembic.ini"
+    ini.write_text(ini.read_text() + "sourceless = true\n")
+    done = project.orchctl("verify-chain", "--select", "C08")
+    assert done.stdout.splitlines()[1].startswith("    suggestion: Keep the .py file beside it")
+
+
 def test_an_empty_base_is_no_branch(project: Project) -> None:
     GitRepository.make(project.folder)
     done = project.orchctl("verify-chain", "--base", "")

@@ -74,6 +74,15 @@ def test_the_command_works_from_anywhere_and_with_blanks(tmp_path: Path) -> None
     assert (folder / "0aa1_step.py").is_file()
 
 
+@pytest.mark.parametrize("id_", ["\0", "\ud800", "x" * 200_000])
+def test_what_no_command_line_can_hold_is_not_asked_of_git(
+    repository: GitRepository, id_: str
+) -> None:
+    file = repository.folder / "versions" / "0bb2_step.py"
+    file.write_text(file.read_text().replace("= '0aa1'", f"= {id_!r}"))
+    assert "renamed" not in (suggestion(repository) or "")
+
+
 def test_without_git_the_suggestion_is_as_it_was(tmp_path: Path) -> None:
     place = ChainPlace((write(tmp_path / "versions", [Link("0bb2", ("0aa1",))]),))
     found = verify(place.read(), place.locations).findings
