@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from orchctl.chain.findings import Finding, shown_path
-from orchctl.errors import UsageError
+from orchctl.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from orchctl.chain.tokens import Severity
@@ -66,13 +66,15 @@ def select(
 
     Raises:
         UsageError: A word that names no rule.
+        ConfigurationError: The same, in the configuration file.
     """
-    wanted = _named(selected or settings.select, known) or set(known)
+    chosen = _named(selected, known) or _configured(settings.select, known)
+    wanted = chosen or set(known)
     levels: dict[str, str] = {}
     for word in sorted(settings.levels, key=len):  # L02 counts more than L
-        levels |= dict.fromkeys(_named([word], known), settings.levels[word])
+        levels |= dict.fromkeys(_configured([word], known), settings.levels[word])
     off = {rule for rule, level in levels.items() if level == "off"}
-    wanted -= _named([*ignored, *settings.ignore], known) | off
+    wanted -= _named(ignored, known) | _configured(settings.ignore, known) | off
     kept = {rule: cast("Severity", level) for rule, level in levels.items() if level != "off"}
     return Selection(frozenset(wanted), kept, settings.exclude, settings.folder or folder)
 
@@ -105,6 +107,15 @@ def _named(words: Iterable[str], known: Sequence[str]) -> set[str]:
             raise unknown_rule(word, known)
         found |= matching
     return found
+
+
+def _configured(words: Iterable[str], known: Sequence[str]) -> set[str]:
+    try:
+        return _named(words, known)
+    except UsageError as error:
+        raise ConfigurationError(
+            f"{error.message}, and the setting verify names it", code=error.code, hint=error.hint
+        ) from error
 
 
 def _matches(path: str, pattern: str) -> bool:

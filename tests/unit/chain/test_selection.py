@@ -35,6 +35,9 @@ def test_a_flag_replaces_what_the_file_selects_and_adds_to_what_it_ignores() -> 
 def test_an_unknown_rule_is_one_line_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         rules(VerifySettings(), selected=["L0X"])
+    for settings in (VerifySettings(levels={"LX": "off"}), VerifySettings(ignore=("LX",))):
+        with pytest.raises(ConfigurationError, match="LX is no rule, and the setting verify"):
+            rules(settings)
     assert caught.value.hint == "Did you mean L02?" or "L01" in str(caught.value.hint)
 
 
