@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchctl.config.project import AlembicProject, read_project
-from orchctl.errors import UsageError
+from orchctl.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from orchctl.chain.contents import Content
@@ -97,12 +97,23 @@ def find_chain(path: Path | None, settings: Settings) -> ChainPlace:
 def _of_folder(folder: Path, configured: AlembicProject | None, section: str) -> ChainPlace:
     if configured is not None and _is_of(configured, folder):
         return _of_project(configured)
+    # A script folder may have an alembic.ini too, as Flask-Migrate's does, which names no folder.
+    if not (env_py := folder / "env.py").is_file():
+        own = _project_in(folder, section)
+        if own is not None:
+            return _of_project(own)
     if (folder / "versions").is_dir():
-        env_py = folder / "env.py"
         return ChainPlace((folder / "versions",), env_py=env_py if env_py.is_file() else None)
-    if (folder / "alembic.ini").is_file():
-        return _of_project(read_project(None, section=section, folder=folder))
     return ChainPlace((folder,), env_py=_beside(folder))
+
+
+def _project_in(folder: Path, section: str) -> AlembicProject | None:
+    try:
+        return read_project(None, section=section, folder=folder)
+    except ConfigurationError as error:
+        if error.code == "config-not-found":
+            return None
+        raise
 
 
 def _is_of(project: AlembicProject, folder: Path) -> bool:

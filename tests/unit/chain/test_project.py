@@ -55,6 +55,17 @@ def test_a_folder_alone(tmp_path: Path) -> None:
     assert find(tmp_path, str(tmp_path / "v")).locations == (tmp_path / "v",)
 
 
+@pytest.mark.parametrize("name", ["alembic.ini", "pyproject.toml"])
+def test_a_projects_folder_is_no_folder_of_revisions(tmp_path: Path, name: str) -> None:
+    """Whatever else it holds: a folder named versions, Python files."""
+    (tmp_path / "service/versions").mkdir(parents=True)
+    (tmp_path / "service/setup.py").write_text("")
+    quoted = '"%(here)s/db"' if name == "pyproject.toml" else "%(here)s/db"
+    table = "tool.alembic" if name == "pyproject.toml" else "alembic"
+    (tmp_path / "service" / name).write_text(f"[{table}]\nscript_location = {quoted}\n")
+    assert find(tmp_path, "service").locations == (tmp_path / "service/db/versions",)
+
+
 def test_several_version_locations(project: Path) -> None:
     (project / "alembic.ini").write_text(
         "[alembic]\nscript_location = migrations\npath_separator = newline\n"
