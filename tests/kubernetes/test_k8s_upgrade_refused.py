@@ -318,6 +318,26 @@ def test_a_relative_revision(service: Service, k8s: Commands) -> None:
     assert error["code"] == "relative-revision"
 
 
+@pytest.mark.parametrize(
+    ("script", "reason", "remedy"),
+    [
+        ({"oom_killed": True}, "OOMKilled", "kubectl set resources"),
+        ({"run_for": None}, "DeadlineExceeded", "--job-timeout gives it longer"),
+    ],
+)
+def test_why_a_job_was_ended_is_told_with_what_helps(
+    service: Service, k8s: Commands, script: Json, reason: str, remedy: str
+) -> None:
+    service.pretend(log="", **script)
+    error = k8s.failure(*WORDS, "--job-timeout", "1s", code=8)
+    assert f"({reason})" in error["message"]
+    assert remedy in error["hint"]
+    assert "--resume tries again" in error["hint"]
+    service.pretend()
+    assert k8s(*WORDS, "--resume", "--job-timeout", "1h").returncode == 0
+    service.require_over(V2)
+
+
 def test_an_answer_longer_than_an_annotation(service: Service, k8s: Commands) -> None:
     """A first upgrade through thousands of revisions; and another run goes on with it."""
     revisions = [{"revision": f"{number:012}", "message": "m" * 40} for number in range(5000)]

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
 
 Told = Callable[[str], None]
+_REMEDIES = {
+    "OOMKilled": "kubectl set resources {target} -c {container} --limits=memory=2Gi gives it more "
+    "memory",
+    "DeadlineExceeded": "--job-timeout gives it longer",
+}
 _HOPELESS = ("image-pull", "container-config")
 # Seconds: between two looks at what a log has brought, and for its end once the Job is over.
 _LISTENED, _LAST_WORDS = 0.1, 5.0
@@ -35,11 +40,23 @@ class JobEnd:
             read: it was killed, or its node is gone.
         exit_code: Of its container; None when that is not known.
         lines: The last lines of its log.
+        reason: Kubernetes' word for why it was ended: `OOMKilled`, `DeadlineExceeded`; "" where it
+            ended by itself.
     """
 
     answer: dict[str, Any] | None
     exit_code: int | None
     lines: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def told(self) -> str:
+        """How it ended, for a message."""
+        return self.reason or f"exit code {self.exit_code}"
+
+    def remedy(self, target: str, container: str) -> str:
+        """What lets it end by itself; "" where nothing is known to."""
+        return _REMEDIES.get(self.reason, "").format(target=target, container=container)
 
 
 def make_job(cluster: Cluster, body: Object) -> Object:
@@ -203,7 +220,7 @@ class _Follower:
                 self._log = _Log(self._cluster, pod)
             self._hear(_LAST_WORDS if is_over(job) else 0.0)
             if is_over(job):
-                return self._end(pod)
+                return self._end(job, pod)
             self._wait(pod)
 
     def _hear(self, seconds: float) -> None:
@@ -287,11 +304,14 @@ class _Follower:
                 details={"reason": trouble.reason, "message": trouble.message},
             )
 
-    def _end(self, pod: Object | None) -> JobEnd:
+    def _end(self, job: Object, pod: Object | None) -> JobEnd:
         lines = list(self._printed(pod)) or self._lines
         state = None if pod is None else _state(pod)
         code = state.exit_code if state else None
-        return JobEnd(read_answer(lines), code, tuple(lines[-20:]))
+        reasons = [state.ended_reason] if state else []
+        reasons += [one.get("reason", "") for one in job["status"].get("conditions") or ()]
+        why = next((one for one in reasons if one in _REMEDIES), "")
+        return JobEnd(read_answer(lines), code, tuple(lines[-20:]), why)
 
     def _printed(self, pod: Object | None) -> Iterator[str]:
         if pod is None:

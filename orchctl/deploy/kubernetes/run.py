@@ -176,19 +176,24 @@ class Run:
                 return self._upgraded(end.answer, end)
             # Whether it was done is not known: from here on it counts as changed.
             self.recorded.change(changed=True)
-            self.terms.on_line(f"The Job ended without an answer (exit code {end.exit_code})")
+            self.terms.on_line(f"The Job ended without an answer ({end.told})")
         self.remove_jobs(UPGRADE)  # the next try makes new ones
         raise RestoreFailed(
-            f"The {self._word} ended twice without saying how: whether it was done is not known",
+            f"The {self._word} ended twice without saying how ({end.told}): whether it was done is "
+            "not known",
             code="outcome-unknown",
             state=f"{self.target} stays at zero",
-            hint=f"orchctl k8s {typed(self.now.command)} {self.target} --resume tries again",
+            hint=(f"{remedy}; then " if (remedy := self._remedy(end)) else "")
+            + f"orchctl k8s {typed(self.now.command)} {self.target} --resume tries again",
             details={"log": list(end.lines)},
         )
 
     @property
     def _word(self) -> str:
         return UPGRADE if self.now.command == "deploy" else self.now.command
+
+    def _remedy(self, end: JobEnd) -> str:
+        return end.remedy(self.target, self.now.container)
 
     def _upgraded(self, answer: dict[str, Any], end: JobEnd) -> dict[str, Any]:
         if answer.get("ok"):
@@ -203,9 +208,10 @@ class Run:
         # All-or-nothing: with an error told, the database is as it was.
         self.recorded.change(answer={"error": error}, changed=False)
         raise UpgradeFailed(
-            f"The {self._word} failed: {error['message']}",
+            f"The {self._word} failed: {error['message']}"
+            + (f" ({end.reason})" * bool(end.reason)),
             code="job-failed",
-            hint=_inside(error.get("hint")),
+            hint=self._remedy(end) or _inside(error.get("hint")),
             details={"error": error, "log": list(end.lines)},
         )
 
