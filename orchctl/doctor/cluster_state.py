@@ -44,11 +44,12 @@ def check_state(patient: ClusterPatient) -> Iterator[Finding]:
     """How its pods are."""
     status = patient.status
     if not status.wanted:
-        yield found(
-            "not-running",
-            f"{patient.found} has no replicas",
-            command=f"kubectl scale {patient.place} --replicas=1",
-        )
+        if status.run is None:  # else it would be started beside the run's Job
+            yield found(
+                "not-running",
+                f"{patient.found} has no replicas",
+                command=f"kubectl scale {patient.place} --replicas=1",
+            )
     elif not status.good and not status.pods:
         yield found(
             "not-ready",

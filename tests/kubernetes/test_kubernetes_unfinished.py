@@ -52,6 +52,9 @@ def test_at_zero_in_the_middle_nothing_is_good(service: Service, k8s: Commands) 
         told = k8s(*words).stderr
         assert "--resume goes on, --abort undoes it" in told
         assert "kubectl scale" not in told
+    examined = k8s.bare("doctor", "--target", "k8s:sts/web").stdout
+    assert "k8s deploy statefulset/web -n default --resume" in examined
+    assert "kubectl scale" not in examined
     assert k8s("deploy", "sts/web", "--resume").returncode == 0
     [found] = k8s.result("status", "sts/web")["workloads"]
     assert found["run"] is None

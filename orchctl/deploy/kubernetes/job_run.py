@@ -218,6 +218,8 @@ class _Follower:
             if pod is not None and _began(pod) and self._streamed != pod["metadata"]["uid"]:
                 self._streamed = pod["metadata"]["uid"]
                 self._log = _Log(self._cluster, pod)
+                if not self._line:  # it ran before anybody waited for it
+                    self._tell(f"Job {self._name} runs")
             self._hear(_LAST_WORDS if is_over(job) else 0.0)
             if is_over(job):
                 return self._end(job, pod)
