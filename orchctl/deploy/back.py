@@ -11,8 +11,8 @@ from orchctl.deploy import record
 from orchctl.deploy.database import differs
 from orchctl.deploy.plan import held_containers
 from orchctl.deploy.record import Deployment
-from orchctl.deploy.undo import half_way, undo
-from orchctl.errors import OrchctlError, Refused, WorkloadFailed
+from orchctl.deploy.undo import half_way, undo_to_the_end
+from orchctl.errors import Interrupted, OrchctlError, Refused, WorkloadFailed
 from orchctl.snapshots.catalog import Catalog
 from orchctl.workloads.docker.find import look
 from orchctl.workloads.docker.guests import require_no_guests
@@ -105,6 +105,7 @@ def take_back(means: Means, plan: BackPlan, *, accept_data_loss: bool) -> str:
 
     Raises:
         Refused: `would-discard-writes`.
+        Interrupted: It is done all the same.
         WorkloadFailed, RestoreFailed: It came only so far; says what to type.
     """
     last = plan.deployment
@@ -119,7 +120,9 @@ def take_back(means: Means, plan: BackPlan, *, accept_data_loss: bool) -> str:
     back = replace(last, stage="undoing", containers=plan.containers, failure=failure)
     record.begin(back)
     try:
-        return undo(means, back)
+        return undo_to_the_end(means, back)
+    except Interrupted:
+        raise
     except (OrchctlError, KeyboardInterrupt) as error:
         raise half_way(WorkloadFailed(f"{last.image} was being taken back"), error) from error
 

@@ -88,6 +88,25 @@ def _being_undone(found: Deployment, failure: dict[str, Any]) -> Deployment:
         return replace(found, stage="undoing", failure=failure)
 
 
+def undo_to_the_end(means: Means, deployment: Deployment) -> str:
+    """Undo a deploy, also when that is interrupted: half-way the service would be down.
+
+    Interrupted once more, it is left to the next run.
+
+    Raises:
+        Interrupted: It is undone all the same.
+        KeyboardInterrupt, OrchctlError: As `undo`.
+    """
+    try:
+        return undo(means, deployment)
+    except KeyboardInterrupt:
+        means.listener.warning(
+            "Interrupted; half-way nothing would run, so it is brought to its end"
+        )
+        now = undo(means, deployment)
+    raise Interrupted("Interrupted, but brought to its end", state=now)
+
+
 def undo_after(error: OrchctlError, means: Means, deployment: Deployment) -> OrchctlError:
     """Undo a deploy that failed; the error that says so, with what is where now.
 
@@ -114,7 +133,7 @@ def undo_after(error: OrchctlError, means: Means, deployment: Deployment) -> Orc
 
 def half_way(error: OrchctlError, second: BaseException) -> OrchctlError:
     """The error of a deploy that failed, and that could not be undone either."""
-    told = getattr(second, "message", None) or str(second) or type(second).__name__
+    told = getattr(second, "message", None) or str(second) or "interrupted"
     details = {**error.details, "cause": error.code, "second": getattr(second, "code", "")}
     kind = WorkloadFailed if getattr(second, "code", "") in _AWAY else RestoreFailed
     return kind(
@@ -128,7 +147,9 @@ def half_way(error: OrchctlError, second: BaseException) -> OrchctlError:
 
 def _explained(error: OrchctlError, failed_at: str, now: str) -> OrchctlError:
     details = {**error.details, "cause": error.code, "stage": failed_at}
-    if isinstance(error, (Interrupted, RestoreFailed)) or error.code == "hook-failed":
+    if isinstance(error, Interrupted):
+        return Interrupted("Interrupted, and the deploy was undone", state=now, details=details)
+    if isinstance(error, RestoreFailed) or error.code == "hook-failed":
         error.state = now
         return error
     if failed_at == "starting":

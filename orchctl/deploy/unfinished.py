@@ -17,8 +17,8 @@ from orchctl.deploy.run import (
     left_unfinished,
     where_it_is,
 )
-from orchctl.deploy.undo import half_way, undo
-from orchctl.errors import OrchctlError, Refused, UsageError, WorkloadFailed
+from orchctl.deploy.undo import half_way, undo, undo_to_the_end
+from orchctl.errors import Interrupted, OrchctlError, Refused, UsageError, WorkloadFailed
 from orchctl.workloads.docker.find import SET_ASIDE, find, look
 from orchctl.workloads.target import ComposeService, LabelledContainers, NamedContainer
 
@@ -95,6 +95,7 @@ def abort(means: Means, deployment: Deployment) -> str:
 
     Raises:
         UsageError: `deploy-in-service`: its image serves already.
+        Interrupted: It is undone all the same.
         RestoreFailed, WorkloadFailed: It can't be undone; says what to type.
     """
     if deployment.stage == "healthy":
@@ -108,7 +109,11 @@ def abort(means: Means, deployment: Deployment) -> str:
         failure = {"exit": 130, "code": "aborted", "message": "It was killed"}
         deployment = record.advance(deployment, "undoing", failure=failure)
     try:
-        return undo(means, deployment)
+        return undo_to_the_end(means, deployment)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt as error:
+        raise half_way(WorkloadFailed(_why(deployment)), error) from error
     except OrchctlError as error:
         if error.code == "engine-away":
             if came_back(means, error, time.monotonic() + RETURN):

@@ -357,3 +357,25 @@ def test_a_container_that_is_down_is_no_reason_to_do_nothing(service: Deployed) 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["deployed"] is True
     assert service.answer() == "good 1"
+
+
+def test_ctrl_c_leaves_nothing_half_taken_back(service: Deployed, good: tuple[str, str]) -> None:
+    """The first one; half-way the service would be down."""
+    docker("rm", "--force", service.name)
+    late = "trap ': > /data/ending; sleep 1; exit 0' TERM; python3 /service.py & wait"
+    words = ["--env", f"PORT={service.port}", "--env", "DATABASE_URL=sqlite:////data/app.db"]
+    words += ["--volume", f"{service.data}:/data", "--network", "host", "--entrypoint", "sh"]
+    docker("run", "--detach", "--name", service.name, *words, good[0], "-c", late)
+    wait_until(service.answer, "the service answers")
+    done = service.deploy("--image", good[1])
+    assert done.returncode == 0, done.stderr
+    (service.data / "ending").unlink()
+    words = ["rollback", "--image", "--target", service.name, "--accept-data-loss", "--json"]
+    running = start(service.project, *words)
+    wait_until((service.data / "ending").exists, "it is being stopped")
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130, told
+    assert "is back with the image it had" in json.loads(told.splitlines()[-1])["error"]["state"]
+    wait_until(lambda: service.answer() == "good 1", "it serves")
+    assert (service.heads(), service.record()["running"]) == (["a1"], None)
