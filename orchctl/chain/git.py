@@ -107,9 +107,15 @@ class Repository:
         return found.stdout.decode().strip()
 
     def tree(self, commit: str, folders: Iterable[str]) -> dict[str, str]:
-        """The files of a commit in some folders, by path from the top, with their object ids."""
+        """The files of a commit in some folders, by path from the top, with their object ids.
+
+        Raises:
+            UsageError: They are not here, as in a clone with a filter, and can't be fetched.
+        """
         words = ("ls-tree", "-r", "-z", "--full-tree", commit, "--", *folders)
         found = _git(self.folder, *words)
+        if found.returncode:
+            raise _lacking(f"the folders of commit {commit[:12]}", found)
         entries = [entry for entry in os.fsdecode(found.stdout).split("\0") if entry]
         parted = [entry.partition("\t") for entry in entries]
         return {path: head.split()[2] for head, _, path in parted if head.split()[1] == "blob"}
@@ -125,15 +131,25 @@ class Repository:
         return dict(zip(asked, found.stdout.decode().split(), strict=False))
 
     def contents(self, objects: Iterable[str]) -> dict[str, bytes]:
-        """The bytes of objects, by id."""
-        asked = "".join(f"{one}\n" for one in dict.fromkeys(objects))
-        found = _git(self.folder, "cat-file", "--batch", stdin=asked.encode()).stdout
-        contents, start = {}, 0
+        """The bytes of objects, by id.
+
+        Raises:
+            UsageError: Not all of them are here, as in a clone with a filter, and can't be fetched.
+        """
+        wanted = list(dict.fromkeys(objects))
+        asked = "".join(f"{one}\n" for one in wanted)
+        done = _git(self.folder, "cat-file", "--batch", stdin=asked.encode())
+        found, contents, start = done.stdout, {}, 0
         while start < len(found):
             end = found.index(b"\n", start)
-            id_, _, size = found[start:end].decode().split()
-            contents[id_] = found[end + 1 : end + 1 + int(size)]
-            start = end + 1 + int(size) + 1
+            id_, *about = found[start:end].decode().split()
+            start = end + 1
+            if len(about) == 2:
+                contents[id_] = found[start : start + int(about[1])]
+                start += int(about[1]) + 1
+        if missing := [one for one in wanted if one not in contents]:
+            told = f"{len(missing)} of the files' contents, such as {missing[0][:12]}"
+            raise _lacking(told, done)
         return contents
 
     def merge(self, ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
@@ -217,6 +233,14 @@ def _git(folder: Path, *words: str, stdin: bytes = b"") -> subprocess.CompletedP
         raise TimedOut(
             f"git {words[0]} did not finish within {_PATIENCE:.0f} s", code="git-timeout"
         ) from error
+
+
+def _lacking(what: str, found: subprocess.CompletedProcess[bytes]) -> UsageError:
+    return UsageError(
+        f"git lacks {what}",
+        code="no-such-object",
+        hint=f"git fetch --refetch brings them; git says: {_said(found)}",
+    )
 
 
 def _said(found: subprocess.CompletedProcess[bytes]) -> str:

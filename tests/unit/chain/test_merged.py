@@ -197,6 +197,23 @@ def test_a_shallow_clone_says_how_to_deepen_it(repository: GitRepository, tmp_pa
     assert "fetch-depth: 0" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [("blob:none", "git lacks 1 of the files' contents"), ("tree:0", "git lacks the folders of")],
+)
+def test_a_clone_without_contents_and_without_its_origin(
+    repository: GitRepository, tmp_path: Path, left_out: str, told: str
+) -> None:
+    branches(repository, [Link("0aa", ("002",))], [Link("0bb", ("002",))])
+    repository.git("config", "uploadpack.allowFilter", "true")
+    partial = GitRepository(tmp_path / "partial")
+    source = f"file://{repository.folder}"
+    repository.git("clone", "-q", f"--filter={left_out}", source, str(partial.folder))
+    repository.folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=told):
+        check(partial, "origin/main")
+
+
 def test_heads_that_were_there_before_are_not_the_merges_fault(repository: GitRepository) -> None:
     write(versions(repository), [Link("00x", ("001",))])
     repository.commit("two heads")
