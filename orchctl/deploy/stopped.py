@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -86,7 +87,7 @@ def upgrade_stopped(
         OrchctlError: As `inside_answer` says; what was stopped runs again. `engine-away`: where
             that could not be done, the record stays.
     """
-    reference = image or service.image_id
+    reference, named = image or service.image_id, image or service.image
     engine.image(reference)
     if copy_to is not None:
         _require_folder(copy_to)
@@ -98,8 +99,8 @@ def upgrade_stopped(
     try:
         across_restart(lambda: stop_users(engine, stoppage, grace, tell), tell)
         told = inside_answer(
-            lambda heard: run_one_off(engine, one_off, reference, command, heard),
-            reference,
+            lambda heard: run_one_off(engine, one_off, named, command, heard),
+            named,
             command,
             tell,
         )
@@ -195,6 +196,8 @@ def _require_service(one: ContainerFacts) -> None:
 def _require_folder(folder: Path) -> None:
     """Make the folder that gets the copy, as long as nothing is stopped."""
     try:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a file of that name is there")
         make_directory(folder, like=None)
     except OSError as error:
         raise Refused(

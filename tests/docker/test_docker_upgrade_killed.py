@@ -234,3 +234,15 @@ def test_a_reader_that_is_gone_keeps_nothing_stopped(pair: Pair) -> None:
         done = subprocess.run(words, stdout=gone, stderr=gone, env=env, cwd=folder)
     assert done.returncode == 0
     assert pair.upgrades() == 1
+
+
+def test_what_can_t_hold_a_copy_is_told_before_anything_is_stopped(
+    pair: Pair, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    begun = inspect(pair.web)["State"]["StartedAt"]
+    for name in ("file", "file/in-it"):
+        done = pair.upgrade("--copy-to", str(tmp_path / name))
+        assert (done.code, "can't be made" in done.stderr) == (5, True), done.stderr
+    assert inspect(pair.web)["State"]["StartedAt"] == begun
+    assert pair.upgrades() == 0
