@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from orchctl.snapshots.catalog import Catalog, is_partial
-from orchctl.snapshots.durable import FILE_MODE, give, is_in_use, is_unfinished, sync_directory
+from orchctl.snapshots.durable import (
+    FILE_MODE,
+    TRIAL,
+    give,
+    is_in_use,
+    is_unfinished,
+    sync_directory,
+)
 
 _STALE = 3600.0
 
@@ -85,12 +93,22 @@ def sweep(directory: Path) -> tuple[Path, ...]:
         path = directory / name
         # Somebody else's file, or gone meanwhile: none of our business.
         with suppress(OSError):
-            if (is_partial(name) and not is_in_use(path)) or (
-                is_unfinished(name) and path.stat().st_mtime < old
-            ):
+            if not _is_left_over(path, old):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
-                removed.append(path)
+            removed.append(path)
     return tuple(removed)
+
+
+def _is_left_over(path: Path, old: float) -> bool:
+    if is_partial(path.name):
+        return not is_in_use(path)
+    if path.stat().st_mtime >= old:
+        return False
+    return is_unfinished(path.name) or (path.name.startswith(TRIAL) and not is_in_use(path))
 
 
 def _names(directory: Path) -> list[str]:

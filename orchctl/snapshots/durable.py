@@ -46,6 +46,9 @@ def write_durably(
     sync_directory(path.parent)
 
 
+TRIAL = ".orchctl-trial-"  # how a folder for a trial restore is called
+
+
 def is_unfinished(name: str) -> bool:
     """Whether a file has the name of one that `write_durably` was killed over."""
     return re.fullmatch(rf".+\.json{_UNFINISHED}[0-9a-f]{{8}}", name) is not None

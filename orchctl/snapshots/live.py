@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ _WAIT_ROLLBACK_MS = 500
 _WAIT_AFTERWARDS = 10.0
 _PAUSE = 0.002
 _STEP_PAGES = 2048
+_DONE = 101  # SQLITE_DONE, which Python's sqlite3 has no name for everywhere
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -61,14 +62,22 @@ def overwrite(
         job.patiently(lambda: live.execute("PRAGMA synchronous=FULL"))
         wal = job.patiently(lambda: pragma(live, "journal_mode")) == "wal"
         page_size = job.patiently(lambda: pragma(live, "page_size"))
-        if wal and page_size == snapshot.page_size:
-            _copy(job, source, live, guard=job.guard)
-            return _settled(job, live, "wal")
-        if wal:
-            _change_page_size(job, source, live)
-        else:
-            _copy_exclusively(job, source, live)
-        return _settled(job, live, "delete")
+        stays = wal and page_size == snapshot.page_size
+        try:
+            if stays:
+                _copy(job, source, live, guard=job.guard)
+            elif wal:
+                _change_page_size(job, source, live)
+            else:
+                _copy_exclusively(job, source, live)
+        except KeyboardInterrupt:
+            if not job.committed:
+                raise
+        # From here on Ctrl-C comes too late: the snapshot is back, and that is to be told.
+        try:
+            return _settled(job, live, "wal" if stays else "delete")
+        except KeyboardInterrupt:
+            return _settled(job, live, "wal" if stays else "delete")
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,12 @@ class _Job:
     deadline: float
     progress: Progress | None
     guard: Callable[[sqlite3.Connection], None] | None
+    steps: list[int] = field(default_factory=list)
+
+    @property
+    def committed(self) -> bool:
+        """Whether the backup API has done its last step, which commits."""
+        return self.steps[-1:] == [_DONE]
 
     def patiently(self, question: Callable[[], Answer]) -> Answer:
         """Ask SQLite again while the database is locked, until the deadline."""
@@ -118,6 +133,7 @@ def _copy(
 
     def told(status: int, remaining: int, total: int) -> None:
         nonlocal waiting
+        job.steps[:] = [status]
         if status in _BUSY:
             job.check_deadline()
             return

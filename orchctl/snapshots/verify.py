@@ -13,7 +13,7 @@ from orchctl.database.failure import explain, inaccessible
 from orchctl.database.inspect import Violation, foreign_key_violations, integrity_check
 from orchctl.database.space import require
 from orchctl.errors import Refused
-from orchctl.snapshots.durable import in_use
+from orchctl.snapshots.durable import TRIAL, in_use
 from orchctl.snapshots.frozen import frozen
 from orchctl.snapshots.manifest import Snapshot, not_writable, require_known_format, update
 from orchctl.snapshots.rebuild import rebuild
@@ -118,7 +118,10 @@ def _trial_problems(snapshot: Snapshot) -> tuple[str, ...]:
     folder = snapshot.path.parent
     require(folder, snapshot.size, f"a trial restore of {snapshot.id}")
     try:
-        with tempfile.TemporaryDirectory(prefix=".trial-", dir=folder) as temporary:
+        with (
+            tempfile.TemporaryDirectory(prefix=TRIAL, dir=folder) as temporary,
+            in_use(Path(temporary)),
+        ):
             trial = Path(temporary) / "restored.db"
             rebuild(snapshot, trial)
             if _same_pages(snapshot.path, trial):

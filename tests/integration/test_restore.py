@@ -545,6 +545,22 @@ def test_ctrl_c_leaves_the_old_content(at: int, missing: bool, tmp_path: Path) -
         assert files(tmp_path) == ["app.db"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_once_the_snapshot_is_back_is_too_late(mode: str, tmp_path: Path) -> None:
+    database = make(tmp_path / "app.db", mode, rows=2_000)
+    wanted = dump(database)
+    snapshot = snap(database)
+    run_sql(database, *CHANGES)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    assert restore(snapshot, database, timeout=5, progress=interrupt).confirmed
+    assert dump(database) == wanted
+    assert files(tmp_path) == ["app.db"]
+
+
 def test_a_directory_without_write_permission() -> None:
     with reachable_folder() as folder:
         database = make(folder / "app.db")

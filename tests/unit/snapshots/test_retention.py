@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from orchctl.config import KeepRules
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.claim import sweep
+from orchctl.snapshots.durable import in_use
 from orchctl.snapshots.manifest import Snapshot
 from orchctl.snapshots.retention import Decision, apply, plan
 from orchctl.snapshots.take import take
@@ -274,3 +275,18 @@ def test_sweep_leaves_what_others_call_so(catalog: Catalog) -> None:
     os.utime(left, (0, 0))
     assert sweep(catalog.directory) == (left,)
     assert all((catalog.directory / name).read_bytes() == b"theirs" for name in names)
+
+
+def test_sweep_removes_a_trial_restore_that_was_killed(catalog: Catalog) -> None:
+    """A copy of the data is too large, and too private, to be forgotten."""
+    used, left, young = (catalog.directory / f".orchctl-trial-{name}" for name in "abc")
+    for folder in (used, left, young):
+        folder.mkdir()
+        (folder / "restored.db").write_bytes(b"rows")
+    for folder in (used, left):
+        os.utime(folder, (0, 0))
+    with in_use(used):
+        assert sweep(catalog.directory) == (left,)
+    assert not left.exists()
+    assert used.exists()
+    assert young.exists()
