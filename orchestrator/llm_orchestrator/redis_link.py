@@ -18,7 +18,9 @@ _Answer = TypeVar("_Answer")
 _PATIENCE = 0.5
 # Seconds between two looks at a Redis that is gone.
 _LOOK_AGAIN = 1.0
-# Written at each look, for a Redis that is full or a replica answers a PING and takes nothing.
+# What is asked at each look: a Redis that is full, a replica, or one that lets us run no scripts
+# answers a PING all the same, and would be gone and back every second.
+_LOOK = "redis.call('SET', KEYS[1], 1, 'EX', 60) return redis.call('DEL', KEYS[1])"
 _LOOKED = "llm-orchestrator:looked"
 
 Status = Literal["redis", "unreachable"]
@@ -115,5 +117,4 @@ class RedisLink:
 
 
 async def _look_at(redis: Redis) -> None:
-    await redis.set(_LOOKED, 1, ex=60)
-    await redis.delete(_LOOKED)
+    await redis.eval(_LOOK, 1, _LOOKED)

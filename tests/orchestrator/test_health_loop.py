@@ -226,7 +226,7 @@ def test_a_locked_database_keeps_nobody_from_knowing(filled: Path) -> None:
     board = HealthBoard(60)
 
     async def scenario() -> None:
-        async with looping(filled, board, provided.probe, busy=0.02):
+        async with looping(filled, board, provided.probe, busy=0.5):
             await until(lambda: board.healthy(1))
             other = sqlite3.connect(filled, isolation_level=None, check_same_thread=False)
             with closing(other):
@@ -240,6 +240,28 @@ def test_a_locked_database_keeps_nobody_from_knowing(filled: Path) -> None:
     asyncio.run(scenario())
     # Written on the way out, for it had not been yet.
     assert health_of(filled, 2)["is_healthy"] == 0
+
+
+def test_closing_in_the_middle_of_a_write_loses_nothing(filled: Path) -> None:
+    provided = Provided()
+    board = HealthBoard(60)
+
+    async def scenario() -> None:
+        async with looping(filled, board, provided.probe):
+            await until(lambda: health_of(filled, 1) and health_of(filled, 2))
+            other = sqlite3.connect(filled, isolation_level=None, check_same_thread=False)
+            with closing(other):
+                await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+                board.failed(2, "down")
+                # Due at once, so a probe's outcome is written, or would be.
+                board.health(1).due = float("-inf")
+                asked = provided.asked["one"]
+                await until(lambda: provided.asked["one"] > asked)
+                await asyncio.sleep(0.1)
+                other.execute("ROLLBACK")
+
+    asyncio.run(scenario())
+    assert health_of(filled, 2)["last_error"] == "down"
 
 
 def test_counts_go_on_after_a_restart_but_today_s_state_does_not(filled: Path) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_orchestrator.background.health_board import HealthBoard
 from llm_orchestrator.background.health_rows import read_health, read_watched, write_health
+from llm_orchestrator.background.unbroken import to_its_end
 from llm_orchestrator.metrics import Metrics
 from llm_orchestrator.schema import Provider
 from llm_orchestrator.upstream.protocol import (
@@ -161,11 +162,16 @@ class HealthLoop:
     async def _write(self) -> None:
         self._written_at = time.monotonic()
         changed = self._board.changed()
+        known = {key: self._board.health(key) for key in changed}
         try:
-            await write_health(self._engine, {key: self._board.health(key) for key in changed})
+            await to_its_end(write_health(self._engine, known))
         except SQLAlchemyError as error:
             self._board.mark_changed(changed)
             _log.warning("health can't be written now", reason=str(error))
+        except asyncio.CancelledError:
+            # Who closes the loop writes what is left, or the same once more.
+            self._board.mark_changed(changed)
+            raise
 
     def _tell(self) -> None:
         names = set()

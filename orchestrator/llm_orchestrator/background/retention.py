@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+from collections.abc import Sequence
 
 import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from llm_orchestrator.background.unbroken import to_its_end
 from llm_orchestrator.schema import RequestLog
 
 _log = structlog.get_logger(__name__)
@@ -46,10 +48,14 @@ async def delete_logs_before(engine: AsyncEngine, moment: dt.datetime) -> int:
             found = (await connection.scalars(old.order_by(table.c.id).limit(_BATCH))).all()
         if not found:
             return deleted
-        async with engine.begin() as connection:
-            await connection.execute(delete(RequestLog).where(table.c.id.in_(found)))
+        await to_its_end(_delete(engine, found))
         deleted, after = deleted + len(found), found[-1]
         await asyncio.sleep(_PAUSE)
+
+
+async def _delete(engine: AsyncEngine, ids: Sequence[int]) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(delete(RequestLog).where(RequestLog.id.in_(ids)))
 
 
 class Retention:
@@ -65,7 +71,7 @@ class Retention:
         self._task = asyncio.create_task(self._run(), name="retention")
 
     async def close(self) -> None:
-        """End, between two transactions or by rolling one back."""
+        """End, between two transactions."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -44,6 +44,18 @@ class Filled:
         return getattr(self.field, name)
 
     @property
+    def options(self) -> Sequence[tuple[str, str]]:
+        """Return what can be chosen, what is chosen already among it.
+
+        A row of old may have what can't be chosen any more: saved, it is refused, not replaced by
+        whatever comes first.
+        """
+        known, value = self.field.options, str(self.value)
+        if not known or not value or value in dict(known):
+            return known
+        return [(value, value), *known]
+
+    @property
     def id(self) -> str:
         """Return the element's id."""
         return f"field-{self.field.name}"
