@@ -15,6 +15,7 @@ from tests.kubernetes.fake.faults import Fault
 from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.kubernetes.fake.resources import (
     AUTOSCALERS,
+    CLAIMS,
     CRON_JOBS,
     DEPLOYMENTS,
     JOBS,
@@ -141,6 +142,29 @@ def test_another_workload_and_a_bare_pod_on_the_claim(service: Service, k8s: Com
     others = refused(service, k8s)["details"]["others"]
     assert "deployment/viewer" in others
     assert "pod/shell" in others
+
+
+def test_a_claim_that_it_only_reads_has_no_database(service: Service, k8s: Commands) -> None:
+    """Models, say, that other services write to."""
+    cluster = service.cluster
+    modes = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    cluster.create(CLAIMS, "default", {"metadata": {"name": "models"}, "spec": modes})
+    volume = {"name": "m", "persistentVolumeClaim": {"claimName": "models"}}
+    other = deployment("trainer")
+    other["spec"]["template"]["spec"]["volumes"] = [volume]
+    cluster.create(DEPLOYMENTS, "default", other)
+    change(service, {"replicas": 0})
+    cluster.wait(lambda: len(cluster.pods("default")) == 1)
+    template = service.object["spec"]["template"]
+    template["spec"]["volumes"] = [volume]
+    mounts = template["spec"]["containers"][0]["volumeMounts"]
+    mounts.append({"name": "m", "mountPath": "/models", "readOnly": True})
+    change(service, {"template": template, "replicas": 1})
+    cluster.wait(lambda: len(cluster.pods("default")) == 2)
+    assert k8s.result(*WORDS, "--dry-run")["claims"] == [service.claim]
+    assert k8s.result("backup", "create", "sts/web", "--dry-run")["claims"] == [service.claim]
+    assert k8s(*WORDS).returncode == 0
+    assert service.image == V2
 
 
 def kubectl(k8s: Commands, *words: str) -> str:
@@ -319,17 +343,17 @@ def test_a_relative_revision(service: Service, k8s: Commands) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "reason", "remedy"),
+    ("script", "within", "reason", "remedy"),
     [
-        ({"oom_killed": True}, "OOMKilled", "kubectl set resources"),
-        ({"run_for": None}, "DeadlineExceeded", "--job-timeout gives it longer"),
+        ({"oom_killed": True}, "1h", "OOMKilled", "kubectl set resources"),
+        ({"run_for": None}, "1s", "DeadlineExceeded", "--job-timeout gives it longer"),
     ],
 )
 def test_why_a_job_was_ended_is_told_with_what_helps(
-    service: Service, k8s: Commands, script: Json, reason: str, remedy: str
+    service: Service, k8s: Commands, script: Json, within: str, reason: str, remedy: str
 ) -> None:
     service.pretend(log="", **script)
-    error = k8s.failure(*WORDS, "--job-timeout", "1s", code=8)
+    error = k8s.failure(*WORDS, "--job-timeout", within, code=8)
     assert f"({reason})" in error["message"]
     assert remedy in error["hint"]
     assert "--resume tries again" in error["hint"]

@@ -26,7 +26,7 @@ from orchctl.workloads.kubernetes.kinds import (
     POD,
     STATEFUL_SET,
     images_of,
-    volume_claims,
+    written_claims,
 )
 from orchctl.workloads.kubernetes.pods import PodFacts, read_pod
 from orchctl.workloads.kubernetes.scale import users_of
@@ -128,7 +128,7 @@ def plan_backup(cluster: Cluster, found: Found, wish: BackupWish) -> BackupPlan:
     """
     _require_workload(found)
     container = chosen_container(found.object, wish.container)
-    claims = tuple(dict.fromkeys(volume_claims(found.kind, found.object).values()))
+    claims = written_claims(found.kind, found.object, container)
     facts = read_claims(cluster, found.kind, found.object)
     dangers = hazards(found.kind, found.object, facts)
     _require_one_database(found, claims, [one.told for one in dangers if one.id == _SEVERAL])

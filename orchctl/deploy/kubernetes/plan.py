@@ -27,7 +27,7 @@ from orchctl.workloads.kubernetes.kinds import (
     REPLICA_SET,
     STATEFUL_SET,
     desired,
-    volume_claims,
+    written_claims,
 )
 from orchctl.workloads.kubernetes.owners import AUTOSCALER, Owner, owners
 from orchctl.workloads.kubernetes.rollout import standstill
@@ -100,7 +100,7 @@ def plan_run(cluster: Cluster, found: Found, wish: Wish) -> ClaimPlan:
     if wish.folder is not None:
         require_folder(wish.folder)
     warnings = _shape(cluster, found)
-    claims = tuple(dict.fromkeys(volume_claims(found.kind, found.object).values()))
+    claims = written_claims(found.kind, found.object, goal.container)
     _require_claim(found, claims)
     _require_alone(cluster, found, claims)
     takers = snapshot_takers(cluster, claims)

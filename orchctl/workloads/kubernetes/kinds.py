@@ -135,3 +135,20 @@ def volume_claims(kind: Kind, workload: Object) -> dict[str, str]:
             volume = one["metadata"]["name"]
             found[volume] = f"{volume}-{name_of(workload)}-{first}"
     return found
+
+
+def written_claims(kind: Kind, workload: Object, container: str) -> tuple[str, ...]:
+    """Of those claims the ones that a container can write to: no other has its database."""
+    spec = template_of(workload)
+    mounts = [
+        mount
+        for one in spec["containers"]
+        if one["name"] == container
+        for mount in one.get("volumeMounts", ())
+    ]
+    writable = {one["name"] for one in mounts if not one.get("readOnly")}
+    for volume in spec.get("volumes", ()):
+        if (volume.get("persistentVolumeClaim") or {}).get("readOnly"):
+            writable.discard(volume["name"])
+    every = volume_claims(kind, workload)
+    return tuple(dict.fromkeys(every[name] for name in every if name in writable))
