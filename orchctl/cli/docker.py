@@ -152,6 +152,7 @@ def _found(
     engine: Engine, target: Target, waiting: Waiting, output: Output
 ) -> tuple[ContainerFacts, ...]:
     """The containers, after bringing to an end what an earlier run was killed in."""
+    from orchctl.deploy.interference import require_no_deploy
     from orchctl.errors import WorkloadFailed
     from orchctl.workloads.docker.find import find
     from orchctl.workloads.docker.set_aside import unfinished
@@ -163,7 +164,9 @@ def _found(
         left = unfinished(engine, target.name) if isinstance(target, NamedContainer) else None
         if error.code != "no-such-container" or left is None:
             raise
+        require_no_deploy(engine, [left.old])
         return _brought_to_an_end(engine, target, [left], waiting, output)
+    require_no_deploy(engine, found)
     if settle_upgrade(engine, found, output):
         found = find(engine, target)
     begun = [left for facts in found if (left := unfinished(engine, facts.name))]
@@ -188,14 +191,16 @@ def status(context: typer.Context, target: TargetArgument = None, as_json: Json 
     """
     invocation = begin(context, as_json)
     chosen = chosen_target(target, invocation.settings.workload, bare="docker")
+    from orchctl.deploy.interference import unfinished_deploy
     from orchctl.workloads.docker.status import read_statuses
 
     with docker_engine() as engine:
         statuses = read_statuses(engine, chosen)
+        deploys = [unfinished_deploy(engine, one.facts) for one in statuses]
     good = all(one.good for one in statuses)
     invocation.output.result(
-        {"ok": good, "containers": [status_object(one) for one in statuses]},
-        lambda: show_statuses(invocation.output, statuses),
+        {"ok": good, "containers": list(map(status_object, statuses, deploys))},
+        lambda: show_statuses(invocation.output, statuses, deploys),
     )
     if not good:
         raise typer.Exit(1)

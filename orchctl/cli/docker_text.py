@@ -10,6 +10,7 @@ from orchctl.workloads.docker.worker import is_alive
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchctl.deploy.record import Deployment
     from orchctl.output import Output
     from orchctl.workloads.docker.database import HeldDatabase
     from orchctl.workloads.docker.restart import Restarted
@@ -55,8 +56,8 @@ def _outcome(one: Restarted) -> str:
     return f"up: {', '.join(said)}"
 
 
-def status_object(one: ContainerStatus) -> dict[str, Any]:
-    """One container of `docker status --json`."""
+def status_object(one: ContainerStatus, deploy: Deployment | None) -> dict[str, Any]:
+    """One container of `docker status --json`, with its deploy that is not over."""
     facts = one.facts
     return {
         "name": facts.name,
@@ -84,6 +85,7 @@ def status_object(one: ContainerStatus) -> dict[str, Any]:
         "other_writers": list(one.writers),
         "set_aside": one.unfinished.old.name if one.unfinished else None,
         "upgrade": one.stoppage and _stoppage_object(one.stoppage),
+        "deploy": deploy and {"id": deploy.id, "stage": deploy.stage, "image": deploy.image},
     }
 
 
@@ -120,13 +122,20 @@ def _database_object(held: HeldDatabase) -> dict[str, Any]:
     }
 
 
-def show_statuses(output: Output, statuses: Sequence[ContainerStatus]) -> None:
+def show_statuses(
+    output: Output, statuses: Sequence[ContainerStatus], deploys: Sequence[Deployment | None]
+) -> None:
     """A block for each container."""
-    for number, one in enumerate(statuses):
+    for number, (one, deploy) in enumerate(zip(statuses, deploys, strict=True)):
         if number:
             output.line()
         output.fields(_fields(one))
-        if one.unfinished:
+        if deploy:
+            output.warning(
+                f"Not over: {deploy.told}; orchctl deploy {deploy.target} --abort undoes it, "
+                "--resume finishes it"
+            )
+        elif one.unfinished:
             name = one.unfinished.name
             output.warning(
                 f"An earlier replacement of {name} was not brought to an end; "

@@ -70,10 +70,11 @@ def upgrade_and_restart(
 
 
 def _look_at_engine(_: Invocation, target: Target) -> None:
+    from orchctl.deploy.interference import require_no_deploy
     from orchctl.workloads.docker.find import find
 
     with docker_engine() as engine:
-        find(engine, target)
+        require_no_deploy(engine, find(engine, target))
 
 
 def _at_engine(invocation: Invocation, target: Target) -> _Restart:

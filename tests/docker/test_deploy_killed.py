@@ -136,6 +136,18 @@ def test_undoing_is_killed_too(story: Story, before: int) -> None:
     story.is_at("1", "a1")
 
 
+def test_a_restart_does_not_come_between(story: Story, service: Deployed) -> None:
+    """It would put the old image on the new revision, or start it in the middle of the upgrade."""
+    assert story.deploy(killed_before=FORWARD.index("remove") + 1) == -9
+    there = service.containers()
+    tried = story.forks.run("docker", "restart", service.name, "--timeout", "1s")
+    assert (tried.code, f"deploy {story.target} --abort" in tried.stderr) == (5, True), tried
+    assert service.containers() == there
+    assert "Not over" in story.forks.run("docker", "status", service.name).stderr
+    assert story.deploy("--abort") == 0, story.ended
+    story.is_at("1", "a1")
+
+
 def test_nothing_was_begun(story: Story) -> None:
     assert story.deploy(killed_before=1) == -9
     assert story.deploy("--abort") == 5

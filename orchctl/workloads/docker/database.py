@@ -79,6 +79,16 @@ def find_database(engine: Engine, facts: ContainerFacts) -> HeldDatabase | None:
     return _by_exec(engine, facts, held)
 
 
+def reachable_database(engine: Engine, facts: ContainerFacts) -> Path | None:
+    """The file of a container's database on this machine; None where there is none.
+
+    Raises:
+        WorkloadFailed: As Engine does.
+    """
+    inside = database_inside(facts)
+    return _reachable(engine, facts.mount_of(inside), inside) if inside else None
+
+
 def unmounted_databases(engine: Engine, facts: ContainerFacts) -> tuple[PurePosixPath, ...]:
     """SQLite databases on a container's own layer, or in its memory: gone when it is removed.
 
