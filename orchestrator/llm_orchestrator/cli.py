@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Annotated, NoReturn
 
 import typer
@@ -12,7 +13,12 @@ from pydantic import ValidationError
 from llm_orchestrator import __version__
 from llm_orchestrator.database_url import read_database_url
 from llm_orchestrator.revision import HEAD, DatabaseRefused, require_head, require_writable
-from llm_orchestrator.secret_keys import generate_key, hash_key
+from llm_orchestrator.secret_keys import (
+    SHORTEST_HASHED,
+    digest_of_setting,
+    generate_key,
+    hash_key,
+)
 from llm_orchestrator.settings import Settings
 
 EXIT_SETTINGS = 2
@@ -61,10 +67,8 @@ def check_config() -> None:
     settings = _settings()
     for name, value in _shown(settings).items():
         typer.echo(f"{name.upper()}={value}")
-    if settings.admin_key is None:
-        typer.echo("ADMIN_KEY is not set: the admin side is off", err=True)
-    if not settings.api_keys:
-        typer.echo("API_KEYS is empty: nobody may use /v1", err=True)
+    for remark in _remarks(settings):
+        typer.echo(remark, err=True)
     _require_redis(settings)
     _require_log_file(settings)
     _require_database(settings)
@@ -118,6 +122,19 @@ def _require_database(settings: Settings) -> None:
         _refuse(str(refused), EXIT_DATABASE)
 
 
+def _remarks(settings: Settings) -> Iterator[str]:
+    """Say what is allowed and yet may not be meant."""
+    admin = settings.admin_key
+    if admin is None:
+        yield "ADMIN_KEY is not set: the admin side is off"
+    elif digest_of_setting(admin) in map(digest_of_setting, settings.api_keys):
+        yield "ADMIN_KEY is one of API_KEYS: whoever may use /v1 may change everything"
+    elif len(admin.get_secret_value()) < SHORTEST_HASHED:
+        yield f"ADMIN_KEY has under {SHORTEST_HASHED} characters: it might be guessed"
+    if not settings.api_keys:
+        yield "API_KEYS is empty: nobody may use /v1"
+
+
 def _require_redis(settings: Settings) -> None:
     if not settings.redis_enabled:
         return
@@ -153,8 +170,8 @@ def _listening_socket(settings: Settings) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
-    except (OSError, TypeError) as error:
-        # TypeError: its letters can't be those of a host.
+    except (OSError, TypeError, UnicodeError) as error:
+        # The last two: its letters can't be those of a host.
         why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
         _refuse(f"can't listen on {settings.host}:{settings.port}: {why}", EXIT_ADDRESS)
     return listening

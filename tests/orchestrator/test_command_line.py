@@ -55,6 +55,20 @@ def test_check_config_says_what_is_off(database: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("admin_key", "remark"),
+    [
+        (API_KEY, "ADMIN_KEY is one of API_KEYS: whoever may use /v1 may change everything\n"),
+        ("secret", "ADMIN_KEY has under 24 characters: it might be guessed\n"),
+    ],
+)
+def test_check_config_says_what_may_not_be_meant(
+    database: Path, admin_key: str, remark: str
+) -> None:
+    checked = run(database, "check-config", ADMIN_KEY=admin_key)
+    assert (checked.returncode, checked.stderr) == (0, remark)
+
+
 def test_wrong_settings_are_named_and_not_repeated(database: Path) -> None:
     wrong = run(
         database,

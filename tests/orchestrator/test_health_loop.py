@@ -167,6 +167,8 @@ def test_what_says_nothing_of_its_health_is_no_failure(filled: Path, status: int
     assert board.healthy(1) is None
     assert health_of(filled, 1)["error_count"] == 0
     assert health_of(filled, 1)["last_status_code"] == status
+    # It may as well be a wrong address, so nothing says that all is well.
+    assert health_of(filled, 1)["is_healthy"] == (1 if status == 429 else None)
 
 
 def test_a_row_of_old_that_does_not_say_whether_it_is_on_is(filled: Path) -> None:

@@ -48,6 +48,8 @@ class Health:
     last_check: dt.datetime | None = None
     success_rate: float = 100.0
     outcomes: int = 0
+    # Probes can't tell; what is not known otherwise must not be shown as well.
+    undecided: bool = False
     # Moments of the board's clock.
     due: float = field(default=float("-inf"))
     retry: float = field(default=float("-inf"))
@@ -148,9 +150,10 @@ class HealthBoard:
         The failures are not forgotten: one more and it is unhealthy again, for longer.
         """
         health = self.health(provider_id)
+        health.undecided = True
         if health.is_healthy is False:
             health.is_healthy = None
-            self._changed.add(provider_id)
+        self._changed.add(provider_id)
 
     def is_due(self, provider_id: int) -> bool:
         """Whether it is time to probe."""

@@ -146,7 +146,7 @@ class HealthLoop:
             except UpstreamError as error:
                 status = error.status
                 if status in _NO_SUCH_CALL:
-                    self._board.undecided(provider.id)
+                    self._doubt(provider, status)
                 elif status != _TOO_MANY:
                     self._fail(provider, error.message, status)
             except Exception as error:  # noqa: BLE001 - an adapter's fault is no other provider's
@@ -158,6 +158,12 @@ class HealthLoop:
     def _fail(self, provider: Provider, message: str, status: int | None) -> None:
         self._board.failed(provider.id, message, status, probe=True)
         _log.warning("provider fails", provider=provider.name, status=status, reason=message)
+
+    def _doubt(self, provider: Provider, status: int) -> None:
+        if not self._board.health(provider.id).undecided:
+            message = "provider can't be checked; requests tell how it is"
+            _log.warning(message, provider=provider.name, status=status)
+        self._board.undecided(provider.id)
 
     async def _write(self) -> None:
         self._written_at = time.monotonic()

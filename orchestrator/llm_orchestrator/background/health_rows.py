@@ -73,8 +73,10 @@ async def write_health(engine: AsyncEngine, known: Mapping[int, Health]) -> None
 
 def _row(provider_id: int, health: Health) -> dict[str, Any]:
     values = {name: _stored(getattr(health, name)) for name in _COLUMNS}
-    # Heard of, but too little to say that it is down.
-    return values | {"provider_id": provider_id, "is_healthy": health.is_healthy is not False}
+    if health.is_healthy is None and not health.undecided:
+        # Heard of, but too little to say that it is down.
+        values["is_healthy"] = True
+    return values | {"provider_id": provider_id}
 
 
 def _stored(value: Any) -> Any:
