@@ -133,7 +133,7 @@ def test_the_node_goes_away_with_the_job(service: Service, k8s: Commands) -> Non
     """What runs there may write still: no other Job, no pod of the service, whatever time it is."""
     cluster = service.cluster
     service.pretend(run_for=None)
-    running = k8s.start(*WORDS, "--timeout", "2s", "--job-timeout", "2s")
+    running = k8s.start(*WORDS, "--timeout", "3s", "--job-timeout", "2s")
     cluster.wait(lambda: upgrades(service))
     [pod] = cluster.pods("default")
     cluster.node_down(pod["spec"]["nodeName"])
@@ -157,7 +157,7 @@ def test_a_job_that_finds_no_place_keeps_nobody_waiting_for_an_hour(
     service: Service, k8s: Commands
 ) -> None:
     service.cluster.script(Script(pod="web-*-upgrade-*", unschedulable="0/2 nodes are available"))
-    error = k8s.failure(*WORDS, "--timeout", "1s", code=10)
+    error = k8s.failure(*WORDS, "--timeout", "3s", code=10)
     assert error["code"] == "job-not-started"
     assert "0/2 nodes are available" in error["message"]
     service.require_over(V1)
