@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Timeout = Annotated[
     str | None,
-    typer.Option(help="How long each wait may take: stopped, and ready again (300s)."),
+    typer.Option(help="How long each wait may take: stopped, the Job begun, ready again (300s)."),
 ]
 Revision = Annotated[str, typer.Option(metavar="REV", help="Where to: head, or an id.")]
 Container = Annotated[

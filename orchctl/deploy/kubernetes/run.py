@@ -50,7 +50,8 @@ class Terms:
     """How long to wait, for what, and whom to tell.
 
     Attributes:
-        timeout: Seconds for each wait: until the claim is unused, until the workload is ready.
+        timeout: Seconds for each wait: until the claim is unused, the Job runs, the workload is
+            ready.
         job_seconds: Seconds that a Job may take.
         check: What must answer in the end; None asks nothing.
         folder: Where snapshots are copied to in the end; None leaves them on the claim alone.
