@@ -68,6 +68,9 @@ class Repository:
             found = _git(there, "rev-parse", "--show-toplevel")
         except FileNotFoundError as error:
             raise UsageError("git is not installed", code="no-git") from error
+        except OSError as error:  # or a folder of PATH that we may not look into
+            told = f"git cannot be run: {error.strerror or error}"
+            raise UsageError(told, code="no-git") from error
         if found.returncode:
             raise UsageError(
                 f"{path} is in no git repository",

@@ -83,6 +83,16 @@ def test_what_no_command_line_can_hold_is_not_asked_of_git(
     assert "renamed" not in (suggestion(repository) or "")
 
 
+def test_a_git_that_may_not_be_run_hides_no_finding(
+    repository: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository.folder / "versions" / "0aa1_step.py").unlink()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text("")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert "Bring the file of 0aa1 back" in (suggestion(repository) or "")
+
+
 def test_without_git_the_suggestion_is_as_it_was(tmp_path: Path) -> None:
     place = ChainPlace((write(tmp_path / "versions", [Link("0bb2", ("0aa1",))]),))
     found = verify(place.read(), place.locations).findings
