@@ -1,7 +1,6 @@
 """`python -m orchctl`."""
 
 import gc
-import signal
 import sys
 
 # Importing and compiling statements makes objects by the hundred thousand that all stay; looking
@@ -13,6 +12,8 @@ def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(_COLLECT_AFTER)
     try:
+        import signal  # Python's own, but not there yet
+
         # A container's stop is a Ctrl-C, from the first line on.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         from orchctl.cli import run

@@ -323,10 +323,14 @@ def resolve_error(error: BaseException, revision: str) -> OrchctlError:
             code="ambiguous-revision",
             hint="Type more of it; orchctl history lists the revisions",
         )
+    relative = revision[:1] in ("+", "-")
     return UsageError(
         one_line(error).rstrip("."),
         code="unknown-revision",
-        hint=f"orchctl history lists the revisions; {revision!r} is none of them",
+        hint=f"From where the database is, {revision} is no one revision: orchctl history "
+        "--indicate-current shows what is there; name it by its id"
+        if relative
+        else f"orchctl history lists the revisions; {revision!r} is none of them",
     )
 
 
