@@ -87,7 +87,9 @@ def read_project(config: Path | None, *, section: str, folder: Path) -> AlembicP
         raise ConfigurationError(
             f"{named} has no script_location in [{section}]",
             code="no-script-location",
-            hint="Name the folder that holds env.py: script_location = %(here)s/migrations",
+            # Flask-Migrate's ini lies beside env.py, and leaves the folder to the application.
+            hint="Name the folder that holds env.py: script_location = "
+            + ("%(here)s" if named.with_name("env.py").is_file() else "%(here)s/migrations"),
         )
     script_location = _resolve(location, folder)
     return AlembicProject(

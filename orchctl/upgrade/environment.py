@@ -230,6 +230,9 @@ def environment_failed(what: str, error: BaseException) -> OrchctlError:
             hint=_install(error),
         )
     hint = "orchctl --debug shows where"
+    if "application context" in str(error):
+        hint = "Begin env.py with one: from app import create_app; "
+        hint += "create_app().app_context().push() (README, Flask-Migrate)"
     if isinstance(error, NotImplementedError) and _is_two_phase(error):
         hint = "SQLite has no two-phase commit: USE_TWOPHASE = False in env.py; orchctl commits "
         hint += "no file before all of them went through"

@@ -536,3 +536,17 @@ def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
         )
         assert done.returncode == 3, done.stderr
         assert "working folder is not there" in done.stderr
+
+
+def test_what_flask_migrate_leaves_to_flask_is_told(project: Project) -> None:
+    """Its ini lies beside env.py and names no folder, and its env.py asks the application."""
+    folder = project.folder / "migrations"
+    ini = folder / "alembic.ini"
+    ini.write_text("[alembic]\n")
+    words = ("-c", str(ini), "status")
+    hint = "script_location = %(here)s"
+    error = refused(project, *words, exit_code=3, code="no-script-location", hint=hint)
+    assert error["hint"].endswith(hint)
+    text = "Working outside of application context."
+    project.set_env(f"raise RuntimeError({text!r})")
+    refused(project, "upgrade", exit_code=3, code="env-failed", says=text, hint="app_context()")
