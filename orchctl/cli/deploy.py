@@ -188,7 +188,7 @@ def _show_only(invocation: Invocation, engine: Engine, asked: _Asked) -> None:
             f"A deploy is not over: {running.told}",
             code="deploy-unfinished",
             state="Nothing was changed",
-            hint="orchctl deploy --resume finishes it, orchctl deploy --abort undoes it",
+            hint=f"{running.command} --abort undoes it, --resume finishes it",
         )
     plan, _ = plan_deploy(
         settings,
@@ -378,14 +378,14 @@ def _lock(invocation: Invocation, words: Sequence[str], *, yes: bool) -> None:
             f"{holder} is deploying: its lock goes with it",
             code="deploy-running",
             state="Nothing was changed",
-            hint=f"kill {holder.pid} stops it; orchctl deploy --abort then undoes what it has done",
+            hint=f"kill {holder.pid} stops it, and what it has done is undone",
         )
     if not yes and not (output.can_ask() and output.ask("Forget what a killed deploy has done?")):
         raise Refused(
             "A killed deploy would be forgotten as it stands",
             code="needs-yes",
             state="Nothing was changed",
-            hint="orchctl deploy --abort undoes it; --yes forgets it",
+            hint=f"orchctl deploy {target} --abort undoes it; --yes forgets it",
         )
     aside = forget(file)
     text = f"The record is now {aside}" if aside else "There was no record"

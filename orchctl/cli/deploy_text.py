@@ -91,7 +91,7 @@ def show_lock(
             output.line(f"{path_text(file)}: nobody deploys")
         if running is not None and holder is None:
             output.line(f"{path_text(file)}: not over: {running.told}", "yellow")
-            output.line("orchctl deploy --resume finishes it, orchctl deploy --abort undoes it")
+            output.line(f"{running.command} --abort undoes it, --resume finishes it")
 
     told = holder and {
         "pid": holder.pid,

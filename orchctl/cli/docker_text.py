@@ -132,8 +132,8 @@ def show_statuses(
         output.fields(_fields(one))
         if deploy:
             output.warning(
-                f"Not over: {deploy.told}; orchctl deploy {deploy.target} --abort undoes it, "
-                "--resume finishes it"
+                f"Not over: {deploy.told}; orchctl deploy lock status {deploy.target} says whether "
+                "it is at work, or was killed"
             )
         elif one.unfinished:
             name = one.unfinished.name

@@ -37,7 +37,7 @@ def last_deploy(database: Path) -> Deployment:
             f"A deploy is not over: {records.running.told}",
             code="deploy-unfinished",
             state="Nothing was changed",
-            hint="orchctl deploy --abort undoes it, orchctl deploy --resume finishes it",
+            hint=f"{records.running.command} --abort undoes it, --resume finishes it",
         )
     if records.last is None:
         raise Refused(
@@ -124,7 +124,8 @@ def take_back(means: Means, plan: BackPlan, *, accept_data_loss: bool) -> str:
     except Interrupted:
         raise
     except (OrchctlError, KeyboardInterrupt) as error:
-        raise half_way(WorkloadFailed(f"{last.image} was being taken back"), error) from error
+        trouble = WorkloadFailed(f"{last.image} was being taken back")
+        raise half_way(trouble, error, back) from error
 
 
 def _snapshot(place: DeployedDatabase, last: Deployment) -> Snapshot | None:

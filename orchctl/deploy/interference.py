@@ -53,11 +53,11 @@ def require_no_deploy(engine: Engine, containers: Iterable[ContainerFacts]) -> N
                 f"{facts.name} is being deployed: {who}",
                 code="deploy-running",
                 state="Nothing was changed",
-                hint="orchctl deploy lock status shows it; wait for its end",
+                hint=f"orchctl deploy lock status {found.target} shows it; wait for its end",
             )
         raise Refused(
             f"A deploy is not over: {found.told}",
             code="deploy-unfinished",
             state="Nothing was changed",
-            hint=f"orchctl deploy {found.target} --abort undoes it, --resume finishes it",
+            hint=f"{found.command} --abort undoes it, --resume finishes it",
         )

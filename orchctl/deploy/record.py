@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -89,6 +90,11 @@ class Deployment:
     failure: Mapping[str, Any] | None = None
     after: tuple[str, ...] = ()
     ended: str | None = None
+
+    @property
+    def command(self) -> str:
+        """What `--resume` and `--abort` stand behind: only the settings may spare the target."""
+        return f"orchctl deploy {shlex.quote(self.target)}"
 
     @property
     def told(self) -> str:

@@ -122,7 +122,7 @@ def carry_on(means: Means, deployment: Deployment) -> DeployReport:
         trouble = _finish(means, deployment) or trouble
     except OrchctlError as error:
         error.state = f"{deployment.image} is in service; the rest of the deploy is not done"
-        error.hint = f"{error.hint or ''}. orchctl deploy --resume does the rest".lstrip(". ")
+        error.hint = f"{error.hint or ''}. {deployment.command} --resume does the rest".lstrip(". ")
         raise
     return DeployReport(deployment, stopped, time.monotonic() - began, trouble)
 
@@ -167,7 +167,7 @@ def left_unfinished(error: OrchctlError, deployment: Deployment) -> OrchctlError
     found = record.read_records(Path(deployment.database)).running or deployment
     error.state = f"The deploy is not over: {found.told}"
     error.hint = (
-        f"{error.hint}. Then orchctl deploy --resume goes on, orchctl deploy --abort undoes it"
+        f"{error.hint}. Then {found.command} --resume goes on, {found.command} --abort undoes it"
     )
     error.details = {**error.details, "stage": found.stage, "deploy": found.id}
     return error

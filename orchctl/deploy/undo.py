@@ -76,7 +76,8 @@ def _written_down(means: Means, deployment: Deployment) -> str:
         write_journal(means.settings, ended)
         record.end(ended, went_through=False)
     except (OperationFailed, Refused) as error:
-        return f". That is not on record ({error.message}): orchctl deploy --abort mends it"
+        mends = f"{deployment.command} --abort mends it"
+        return f". That is not on record ({error.message}): {mends}"
     return ""
 
 
@@ -125,13 +126,13 @@ def undo_after(error: OrchctlError, means: Means, deployment: Deployment) -> Orc
         found = _being_undone(found, failure)
         now = undo(means, found)
     except (OrchctlError, OSError, KeyboardInterrupt) as second:
-        return half_way(error, second)
+        return half_way(error, second, found)
     if hook := _after_hook(means, found):
         now += f". {hook}"
     return _explained(error, failed_at, now)
 
 
-def half_way(error: OrchctlError, second: BaseException) -> OrchctlError:
+def half_way(error: OrchctlError, second: BaseException, deployment: Deployment) -> OrchctlError:
     """The error of a deploy that failed, and that could not be undone either."""
     told = getattr(second, "message", None) or str(second) or "interrupted"
     details = {**error.details, "cause": error.code, "second": getattr(second, "code", "")}
@@ -140,7 +141,7 @@ def half_way(error: OrchctlError, second: BaseException) -> OrchctlError:
         f"{error.message}; and the deploy could not be undone: {told}",
         code="deploy-half-way",
         state="The deploy is not over; its snapshot is whole, what it has done is on record",
-        hint="Mend that, then orchctl deploy --abort undoes the rest",
+        hint=f"Mend that, then {deployment.command} --abort undoes the rest",
         details=details,
     )
 

@@ -84,7 +84,7 @@ def resume(means: Means, deployment: Deployment) -> DeployReport:
             f"{deployment.told} had failed and was being undone: {_why(deployment)}",
             code="being-undone",
             state="Nothing was changed",
-            hint="orchctl deploy --abort undoes the rest of it",
+            hint=f"{deployment.command} --abort undoes the rest of it",
         )
     means.listener.step(f"Taking up {deployment.told}")
     return carry_on(means, where_it_is(deployment))
@@ -102,7 +102,8 @@ def abort(means: Means, deployment: Deployment) -> str:
         raise UsageError(
             f"{deployment.image} is in service already: there is only something left to tidy up",
             code="deploy-in-service",
-            hint="orchctl deploy --resume does that; orchctl rollback --image takes it back",
+            hint=f"{deployment.command} --resume does that; orchctl rollback --image --target "
+            f"{deployment.target} takes it back",
         )
     means.listener.step(f"Undoing {deployment.told}")
     if deployment.stage != "undoing":
@@ -113,13 +114,13 @@ def abort(means: Means, deployment: Deployment) -> str:
     except Interrupted:
         raise
     except KeyboardInterrupt as error:
-        raise half_way(WorkloadFailed(_why(deployment)), error) from error
+        raise half_way(WorkloadFailed(_why(deployment)), error, deployment) from error
     except OrchctlError as error:
         if error.code == "engine-away":
             if came_back(means, error, time.monotonic() + RETURN):
                 return undo(means, deployment)
             raise left_unfinished(error, deployment) from error
-        raise half_way(WorkloadFailed(_why(deployment)), error) from error
+        raise half_way(WorkloadFailed(_why(deployment)), error, deployment) from error
 
 
 def _why(deployment: Deployment) -> str:
