@@ -424,7 +424,7 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
     closed = tmp_path / "versions"
     closed.mkdir()
     program = (
-        "import os, sys, pathlib\n"
+        "import os, sys, pathlib, shlex  # which hints need; afterwards Python is out of reach\n"
         "from orchctl.chain.read import read_files\n"
         "from orchctl.errors import ConfigurationError\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
