@@ -13,8 +13,8 @@ from orchctl.errors import TimedOut, UsageError
 
 # Seconds; a repository on a slow disk, not a hung credential prompt.
 _PATIENCE = 60.0
-# What `git rev-parse --local-env-vars` lists, of which git hands some to its hooks: in a linked
-# work tree it names the repository, and takes the folder that it is asked in for the top.
+# What `git rev-parse --local-env-vars` lists, but for configuration. git hands hooks some of it: in
+# a linked work tree it names the repository, and takes the folder that it is asked in for the top.
 _LOCAL = frozenset(
     "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_DIR GIT_GRAFT_FILE"
     " GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE GIT_INTERNAL_SUPER_PREFIX GIT_NO_REPLACE_OBJECTS"
