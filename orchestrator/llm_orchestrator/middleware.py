@@ -36,6 +36,10 @@ SECURITY_HEADERS = (
 )
 # What is found here is for the one who asked.
 PRIVATE = ("/admin", "/api/admin")
+# The one body that is read of somebody who may be anybody: taking a long form apart takes seconds,
+# in which nobody is answered.
+SIGN_IN = "/admin-ui/login"
+SIGN_IN_BYTES = 2**16
 # Asked every few seconds by machines.
 QUIET = ("/health", "/healthz", "/readyz", "/metrics")
 
@@ -116,16 +120,17 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
         self.limit = limit
-        self._message = f"The request body is over {limit} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = min(self.limit, SIGN_IN_BYTES) if scope["path"] == SIGN_IN else self.limit
+        message = f"The request body is over {limit} bytes."
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self.limit:
-            body = error_body(self._message, type_of(413), code="request_too_large")
+        if announced.isdecimal() and int(announced) > limit:
+            body = error_body(message, type_of(413), code="request_too_large")
             # Closed, for nobody reads the rest.
             answer = JSONResponse(body, 413, headers={"Connection": "close"})
             await answer(scope, receive, send)
@@ -134,10 +139,10 @@ class BodyLimit:
 
         async def receive_counted() -> Message:
             nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self.limit:
-                raise HTTPException(413, self._message)
-            return message
+            part = await receive()
+            read += len(part.get("body", b""))
+            if read > limit:
+                raise HTTPException(413, message)
+            return part
 
         await self.app(scope, receive_counted, send)

@@ -99,6 +99,15 @@ def test_a_script_is_led_on_as_well(filled: Service) -> None:
         assert answer.headers["hx-redirect"] == "/admin-ui/logs?model=%E6%97%A5"
 
 
+def test_nobody_has_a_long_form_read_before_signing_in(empty: Service) -> None:
+    """Five million fields would keep the service from answering anybody for seconds."""
+    fields = b"a=1&" * 20_000
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    with empty.client(**form) as client:
+        for content in (fields, iter([fields[:40_000], fields[40_000:]])):
+            assert client.post("/admin-ui/login", content=content).status_code == 413
+
+
 def test_forms_without_their_token_change_nothing(filled: Service) -> None:
     with filled.client() as client:
         log_in(client)

@@ -39,6 +39,8 @@ class Filled:
     field: Field
     value: Any
     error: str
+    # Of a record that is there, not of one to be added.
+    old: bool = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.field, name)
@@ -51,7 +53,7 @@ class Filled:
         whatever comes first.
         """
         known, value = self.field.options, str(self.value)
-        if not known or not value or value in dict(known):
+        if not self.old or not known or not value or value in dict(known):
             return known
         return [(value, value), *known]
 
@@ -62,11 +64,19 @@ class Filled:
 
 
 def fill(
-    fields: Sequence[Field], values: Mapping[str, Any], errors: Mapping[str, str] | None = None
+    fields: Sequence[Field],
+    values: Mapping[str, Any],
+    errors: Mapping[str, str] | None = None,
+    *,
+    old: bool = False,
 ) -> list[Filled]:
-    """Put values and errors into fields; a password is never filled."""
+    """Put values and errors into fields; a password is never filled.
+
+    `old`: the values are those of a record that is there.
+    """
+    told = errors or {}
     return [
-        Filled(field, _shown(field, values.get(field.name)), (errors or {}).get(field.name, ""))
+        Filled(field, _shown(field, values.get(field.name)), told.get(field.name, ""), old)
         for field in fields
     ]
 

@@ -207,7 +207,7 @@ def _panel(
         back=f"{BASE}/{records.path}",
         submit="Add" if id_ is None else "Save",
         danger=False,
-        fields=fill(fields, values, errors),
+        fields=fill(fields, values, errors, old=id_ is not None),
         problem=" ".join(elsewhere),
     )
 
