@@ -139,6 +139,7 @@ def test_one_that_does_not_come_up_is_replaced_by_the_old_one(boxes: Boxes, imag
     assert error["code"] in ("container-ended", "crash-loop")
     assert "The old container is back and runs" in error["state"]
     assert "broken" in error["state"]
+    assert "docker logs" not in error["hint"]  # of the old one, by now
     after = inspect(name)
     assert after["Id"] == before["Id"]
     assert after["State"]["Running"] is True

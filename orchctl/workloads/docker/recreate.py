@@ -33,6 +33,16 @@ if TYPE_CHECKING:
     from orchctl.workloads.facts import ContainerFacts
 
 
+_LEFT = "Its last lines are what is left of it: it is removed; --json has more of them"
+# What the hint of a wait names, logs and status, would be that of the old container by now.
+_HINTS_WHEN_GONE = {
+    "container-ended": _LEFT,
+    "crash-loop": _LEFT,
+    "container-unhealthy": f"{_LEFT}, and what its health check said",
+    "not-healthy-in-time": "--timeout waits longer",
+}
+
+
 def recreate(
     engine: Engine,
     facts: ContainerFacts,
@@ -128,6 +138,7 @@ def _put_back_after(
         if isinstance(error, OrchctlError):
             error.hint = f"orchctl docker restart {left.name} brings it to an end"
     if isinstance(error, OrchctlError):
+        error.hint = _HINTS_WHEN_GONE.get(error.code, error.hint)
         error.state = now if error.state is None else f"{now}. The new one: {error.state}"
 
 
