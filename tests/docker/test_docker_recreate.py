@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.support.containers import ENDS, QUICK_CHECK, STAYS, Boxes, failed, inspect, succeeded
 from tests.support.docker_engine import docker
 from tests.support.processes import wait_until
+from tests.support.projects import clean_environment
 
 ASIDE = ".set-aside-by-orchctl"
 
@@ -285,3 +288,20 @@ def test_d01_a_database_in_memory_is_not_thrown_away(boxes: Boxes) -> None:
     assert upgrade["code"] == "database-on-layer"
     assert "in memory" in boxes.orchctl("docker", "status", name).stdout
     assert inspect(name)["State"]["Running"]
+
+
+def test_ctrl_c_when_the_new_one_is_just_made(boxes: Boxes) -> None:
+    """Its id is not heard of any more; it has the name all the same."""
+    name = boxes.run("web")
+    before = inspect(name)["Id"]
+    script = (
+        "import sys\nfrom orchctl.cli import run\n"
+        "from orchctl.workloads.docker.engine import Engine\nreal = Engine.create\n"
+        "def made(*words):\n    real(*words)\n    raise KeyboardInterrupt\n"
+        "Engine.create = made\nsys.exit(run(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", script, "docker", "restart", name, "--recreate"]
+    done = subprocess.run(words, cwd=boxes.folder, env=clean_environment(), capture_output=True)
+    assert done.returncode == 130, done.stderr
+    assert (inspect(name)["Id"], inspect(name)["State"]["Running"]) == (before, True)
+    assert not exists(name + ASIDE)

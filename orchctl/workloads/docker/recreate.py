@@ -26,7 +26,7 @@ from orchctl.workloads.docker.restart import (
     start,
     stop,
 )
-from orchctl.workloads.docker.set_aside import Unfinished, put_back, unfinished
+from orchctl.workloads.docker.set_aside import Unfinished, is_replacement, put_back, unfinished
 
 if TYPE_CHECKING:
     from orchctl.workloads.docker.engine import Engine
@@ -123,13 +123,15 @@ def _put_back_after(
 ) -> None:
     """Undo a replacement that failed, and say in its error what is there now."""
     try:
-        made = look(engine, new) if new else None
+        made = look(engine, new) if new else _made_unheard(engine, left.name)
         if look(engine, left.old.id).name == left.name:
             if ran:
                 engine.start(left.old.id)
         else:
             put_back(engine, Unfinished(left.name, left.old, made), run=ran)
         now = f"The old container is back{' and runs' if ran else ''}, with the image it had"
+        if isinstance(error, OrchctlError):
+            error.hint = _HINTS_WHEN_GONE.get(error.code, error.hint)
     except OrchctlError as second:
         now = (
             f"The old container could not be put back ({second.message}); it is set aside as "
@@ -138,8 +140,14 @@ def _put_back_after(
         if isinstance(error, OrchctlError):
             error.hint = f"orchctl docker restart {left.name} brings it to an end"
     if isinstance(error, OrchctlError):
-        error.hint = _HINTS_WHEN_GONE.get(error.code, error.hint)
         error.state = now if error.state is None else f"{now}. The new one: {error.state}"
+
+
+def _made_unheard(engine: Engine, name: str) -> ContainerFacts | None:
+    """What was made, but its id not heard of any more: Ctrl-C, or an engine that went away."""
+    found = unfinished(engine, name)
+    new = found.new if found and is_replacement(found) else None
+    return new if new is not None and new.state == "created" else None
 
 
 def _image(engine: Engine, reference: str) -> dict[str, object] | None:
