@@ -177,8 +177,13 @@ def require_known_format(snapshot: Snapshot) -> None:
         )
 
 
-def not_writable(folder: Path) -> OrchctlError:
-    """`not-writable`: the snapshot directory."""
+def not_writable(folder: Path, wanted: Path | None = None) -> OrchctlError:
+    """`not-writable`: the snapshot directory.
+
+    Args:
+        folder: What can't be written to.
+        wanted: The directory that could not be made in it; None when it is there.
+    """
     facts = folder.stat()
     user, group = os.geteuid(), os.getegid()
     return Refused(
@@ -186,7 +191,13 @@ def not_writable(folder: Path) -> OrchctlError:
         f"{facts.st_mode & 0o7777:04o}; this process runs as uid {user})",
         code="not-writable",
         state="Nothing was changed",
-        hint=f"sudo chown -R {user}:{group} {typed(folder)}, or set snapshot-directory",
+        # Never with -R, and never what merely lies above: that may be /var, or /.
+        hint=(
+            f"sudo install -d -m 700 -o {user} -g {group} {typed(wanted)}"
+            if wanted
+            else f"sudo chown {user}:{group} {typed(folder)}"
+        )
+        + ", or set snapshot-directory",
     )
 
 

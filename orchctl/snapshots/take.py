@@ -137,7 +137,8 @@ def _claim(catalog: Catalog, owner: os.stat_result) -> Claim:
         folder = catalog.directory
         while not folder.is_dir():
             folder = folder.parent
-        raise not_writable(folder) from error
+        wanted = catalog.directory
+        raise not_writable(folder, wanted if folder != wanted else None) from error
     except (FileExistsError, NotADirectoryError) as error:
         raise inaccessible(catalog.directory / "snapshot", "write") from error
     except OSError as error:

@@ -306,6 +306,11 @@ def resolve_error(error: BaseException, revision: str) -> OrchctlError:
     from alembic.script.revision import MultipleHeads
 
     cause = error.__cause__ or error
+    if "with --sql requires" in str(error):
+        return UsageError(
+            "A downgrade with --sql has to be told where it begins: it asks no database",
+            hint=f"orchctl downgrade FROM:{revision} --sql",
+        )
     if "in --sql mode" in str(error):
         return UsageError(
             one_line(error).rstrip("."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ _OWN_CONNECTION = Advice(
     "it opens another connection to the same file",
     "use op.get_bind(), or op.get_bind().engine",
 )
+
+
+_THERE = re.compile(r"already exists|duplicate column name")
 
 
 def revision_failed(
@@ -56,6 +60,10 @@ def revision_failed(
         told = explain(cause, file, doing="write to")
         if told.code in ("disk-full", "io-error"):  # not the revision's fault
             code, hint = told.code, told.hint or hint
+        elif _THERE.search(str(cause)):
+            hint = "Is that there because the database was made without its revisions? orchctl "
+            hint += "doctor tells which one its schema is, orchctl stamp REVISION says so; if not, "
+            hint += "mend the revision and run the same command again"
     by_statement = isinstance(cause, sqlite3.Error) and statement is not None
     shown = f"; statement: {_shortened(statement)}" if by_statement and statement else ""
     where = f"at {', '.join(before)}" if before else "at base"

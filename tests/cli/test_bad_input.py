@@ -550,3 +550,19 @@ def test_what_flask_migrate_leaves_to_flask_is_told(project: Project) -> None:
     text = "Working outside of application context."
     project.set_env(f"raise RuntimeError({text!r})")
     refused(project, "upgrade", exit_code=3, code="env-failed", says=text, hint="app_context()")
+
+
+def test_sql_of_a_downgrade_without_its_beginning(project: Project) -> None:
+    hint = "orchctl downgrade FROM:base --sql"
+    refused(project, "downgrade", "base", "--sql", exit_code=2, code="usage", hint=hint)
+
+
+def test_a_database_that_was_made_without_its_revisions(project: Project) -> None:
+    """The way out is a stamp, not another revision."""
+    execute(project.database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
+    error = refused(
+        project, "upgrade", exit_code=6, code="upgrade-failed", says="already exists", hint="stamp"
+    )
+    assert "orchctl doctor" in error["hint"]
+    assert orchctl(project, "stamp", "aaaa01").returncode == 0
+    assert orchctl(project, "upgrade").returncode == 0

@@ -267,6 +267,20 @@ def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
         assert str(folder / "backups") in str(caught.value.hint)
 
 
+def test_the_owner_of_what_lies_above_is_never_to_be_changed() -> None:
+    """A hint is copied: what lies above a missing directory may be /var, or /."""
+    with reachable_folder() as folder:
+        database = make(folder / "app.db")
+        database.chmod(0o644)
+        wanted = folder / "a b" / "backups"
+        with ordinary_user() as uid, pytest.raises(Refused) as caught:
+            take(database, wanted, reason="manual")
+    hint = str(caught.value.hint)
+    assert hint.startswith(f"sudo install -d -m 700 -o {uid} ")
+    assert f"'{wanted}'" in hint
+    assert "chown" not in hint
+
+
 def test_somebody_elses_database_can_be_snapshotted_elsewhere(tmp_path: Path) -> None:
     with reachable_folder() as folder, reachable_folder() as mine:
         database = make(folder / "app.db", "wal")
