@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.fake.cluster import Cluster
+from tests.kubernetes.fake.kubelet.scripts import Script
 from tests.support.kubernetes_commands import Commands, health_server
 from tests.support.kubernetes_service import V1, V2, Service
 from tests.support.projects import execute, query
@@ -175,3 +176,16 @@ def test_killed_it_can_be_undone(pretended: Service, k8s: Commands, number: int)
     commands = [one["spec"]["template"]["spec"]["containers"][0]["command"][-1] for one in made]
     if number != JOB:
         assert commands[-1:] == ["aside" if number > JOB else "snap"][: len(commands)]
+
+
+@pytest.mark.parametrize("number", [END, END + 4, END + 7])
+def test_killed_while_it_is_put_back_the_next_run_finishes_that(
+    pretended: Service, k8s: Commands, number: int
+) -> None:
+    crashing = Script(image=V1, pod="web-0", run_for=0.01, exit_code=3)
+    pretended.cluster.script(crashing)
+    trap = Trap(pretended.cluster, number)
+    assert trap.run(k8s, *WORDS, ACCEPT) == -signal.SIGKILL
+    assert k8s.failure(*WORDS, code=7)["code"] == "upgrade-restored"
+    pretended.require_over(V2)
+    assert pretended.last_run is not None
