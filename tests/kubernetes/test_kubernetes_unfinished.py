@@ -160,11 +160,16 @@ def test_another_deploy_waits_for_the_one_that_is_under_way(
     service: Service, k8s: Commands
 ) -> None:
     """As two pipelines do it: it is not for the second to go on with the first, or to undo it."""
-    service.pretend(run_for=1.5)
+    cluster = service.cluster
+    service.pretend(run_for=None)
     running = k8s.start(*WORDS)
-    service.cluster.wait(lambda: service.step == "upgrading")
+    ran = cluster.wait(lambda: cluster.history.on_claim("default", service.claim)[1:])
     other = ("deploy", "sts/web", "--image", "localhost/web:v3")
-    assert k8s.failure(*other, code=4)["code"] == "run-under-way"
-    assert k8s(*other, "--lock-timeout", "60s").returncode == 0
+    for words in (other, ("backup", "create", "sts/web")):
+        assert k8s.failure(*words, code=4)["code"] == "run-under-way"
+    waiting = k8s.start(*other, "--lock-timeout", "60s")
+    service.pretend()
+    cluster.crash("default", ran[0].pod, 0)
     assert running.finished().returncode == 0
+    assert waiting.finished().returncode == 0
     service.require_over("localhost/web:v3")

@@ -31,7 +31,7 @@ from orchctl.workloads.kubernetes.kinds import (
 from orchctl.workloads.kubernetes.pods import PodFacts, read_pod
 from orchctl.workloads.kubernetes.scale import users_of
 from orchctl.workloads.kubernetes.shape import hazards, read_claims
-from orchctl.workloads.kubernetes.unfinished import require_no_run
+from orchctl.workloads.kubernetes.unfinished import require_no_run, unfinished_run
 
 if TYPE_CHECKING:
     from orchctl.workloads.kubernetes.client import Cluster
@@ -241,7 +241,8 @@ def create_backup(
         OrchctlError: As `plan_backup` does.
     """
     began = time.monotonic()
-    plan_backup(cluster, found, wish)  # what is refused is refused without the Lease
+    if unfinished_run(found.object) is None:  # else it is waited for, unless it was killed
+        plan_backup(cluster, found, wish)  # what is refused is refused without the Lease
     lease = Lease(cluster, found.kind, found.name)
     lease.take(time.monotonic() + patience)
     cluster = cluster.guarded(lease.check)
