@@ -110,7 +110,8 @@ def test_what_kubectl_is_to_do_is_typed_with_cluster_and_namespace(
     )
     hint = error["hint"]
     assert hint.startswith("kubectl ")
-    subprocess.run(shlex.split(hint), check=True, capture_output=True)
+    env = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run(shlex.split(hint), env=env, check=True, capture_output=True)
     assert service.object["spec"]["replicas"] == 1
 
 
