@@ -91,9 +91,9 @@ def test_what_is_in_the_way_is_said_in_the_end(project: Project) -> None:
 
 def _late(project: Project, name: str) -> dict:
     url = {"DATABASE_URL": f"sqlite:///{project.folder}/{name}"}
-    return refused(
-        project, "wait-db", *SHORT, exit_code=10, code="database-not-ready", says="", env=url
-    )
+    # Long enough for a second look on a machine that is busy.
+    words = ("wait-db", "--timeout", "250ms", "--interval", "20ms")
+    return refused(project, *words, exit_code=10, code="database-not-ready", says="", env=url)
 
 
 def test_a_timeout_of_zero_looks_once(project: Project) -> None:
