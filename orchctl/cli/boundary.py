@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -15,7 +16,14 @@ from orchctl.cli.app import command_tree, own_words
 from orchctl.cli.invocation import Invocation
 from orchctl.cli.retyped import retyped
 from orchctl.config import masked_url
-from orchctl.errors import ConfigurationError, ExitCode, Interrupted, OrchctlError, UsageError
+from orchctl.errors import (
+    ConfigurationError,
+    ExitCode,
+    Interrupted,
+    OperationFailed,
+    OrchctlError,
+    UsageError,
+)
 
 # Seconds until an interruption that was dropped comes again.
 _AGAIN_AFTER = 0.01
@@ -51,7 +59,20 @@ def _flushed(code: int) -> int:
         sys.stdout.flush()
     except BrokenPipeError as error:
         _without_a_reader(error)
+    except OSError as error:
+        # It must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise _full(error) from error
     return code
+
+
+def _full(error: OSError) -> OperationFailed:
+    return OperationFailed(
+        f"Something could not be written: {(error.strerror or str(error)).lower()}",
+        code="report-unwritable",
+        hint="df -h shows what is full: where stdout leads to, mostly; orchctl status shows how "
+        "things are",
+    )
 
 
 def _execute(words: list[str], invocation: Invocation) -> object:
@@ -142,6 +163,8 @@ def _known(error: BaseException) -> OrchctlError:
             return error
         case typer.TyperException():
             return _usage(error)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=None):
+            return _full(error)
         case KeyboardInterrupt() | typer.Abort():
             return Interrupted("Interrupted")
         case FileNotFoundError() if not _has_folder():

@@ -331,3 +331,14 @@ def test_a_broken_chain_is_refused_with_the_way_on(branched: Project) -> None:
     done = branched.orchctl("heads")
     assert done.returncode == 5
     assert "orchctl verify-chain" in done.stderr
+
+
+def test_a_result_on_a_full_disk_is_no_bug(project: Project) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m orchctl history > /dev/full"],
+        cwd=project.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "could not be written" in done.stderr) == (6, True), done.stderr
