@@ -23,6 +23,10 @@ def main() -> None:
         sys.exit(code)
     except KeyboardInterrupt:  # while Python was still importing: nothing had begun
         sys.exit(130)
+    except RuntimeError as error:  # what Python 3.11 makes of one while a class is being made
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,9 @@ def inspect(
         LockHeld: `database-locked`.
     """
     require_regular(path)
-    if not os.path.lexists(path):
-        if not path.parent.is_dir():
+    real = Path(os.path.realpath(path))
+    if not os.path.lexists(real):  # SQLite makes it where a link leads to
+        if not real.parent.is_dir():
             raise inaccessible(path, "open")
         return DatabaseFacts(path, exists=False)
 

@@ -197,6 +197,8 @@ def _put_back(
         if told is None and isinstance(error, sqlite3.DatabaseError):
             raise _TooDamagedError from error
         if not _unchanged(before, real):
+            if isinstance(error, KeyboardInterrupt) and _is_back(snapshot, real):
+                return _Done(False, snapshot.journal_mode)  # it came right after the commit
             raise _failed(snapshot, real, error) from error
         if told is None:
             raise
@@ -225,6 +227,11 @@ def _unchanged(before: object, real: Path) -> bool:
     """
     after = _state(real)
     return before is None or after is None or before == after
+
+
+def _is_back(snapshot: Snapshot, real: Path) -> bool:
+    """Whether a file that a restore has changed is the snapshot now: SQLite knows no between."""
+    return _state(real) == (True, snapshot.schema_hash, snapshot.heads)
 
 
 def _state(real: Path) -> object:

@@ -8,7 +8,7 @@ file that somebody else has just opened. So such a connection is made to memory 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -57,11 +57,16 @@ class AbsentFiles:
         file = file_behind(str(name), uri=bool(keywords.get("uri")))
         if file is not None:
             require_regular(file)
-        if file is None or os.path.lexists(file) or os.path.realpath(file) in self._but:
+        if file is None or _is_there(file, self._but):
             return None
         connection = dialect.connect(":memory:", **keywords)
         self._made[id(connection)] = (connection, file)
         return connection
+
+
+def _is_there(file: Path, but: Collection[str]) -> bool:
+    real = os.path.realpath(file)
+    return os.path.lexists(real) or real in but
 
 
 def file_behind(name: str, *, uri: bool) -> Path | None:

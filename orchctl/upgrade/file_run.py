@@ -72,7 +72,7 @@ class FileRun:
         self._began = time.monotonic()
         self._journal = Journal(plan.snapshot_directory, plan.database)
         self._kept: Safekeeping | None = None
-        self._was_there = os.path.lexists(plan.database)
+        self._was_there = os.path.lexists(os.path.realpath(plan.database))
         self._begun: Beginning | None = None
 
     @property
@@ -82,7 +82,7 @@ class FileRun:
 
     def look_again(self) -> None:
         """Now that the lock is held: where the file is by now, and what the last run left."""
-        self._was_there = os.path.lexists(self.plan.database)
+        self._was_there = os.path.lexists(os.path.realpath(self.plan.database))
         self.plan = plan_again(self._settings, self.plan)
         self.start = StartingPoint(self._settings, self.plan, self._listener)
         self.outside = OutsideRun(self._settings, self.plan, self._listener)

@@ -17,6 +17,7 @@ def remove_empty(file: Path) -> None:
 
     To be called under orchctl's lock, and only where there was no file before.
     """
+    file = Path(os.path.realpath(file))  # never the link that leads to it
     with suppress(OSError):
         if file.stat().st_size == 0 and not os.path.lexists(f"{file}-wal"):
             file.unlink()

@@ -195,7 +195,7 @@ def _contained(script: Any, heads: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def _schema(file: Path) -> Schema:
-    if not os.path.lexists(file):
+    if not os.path.lexists(os.path.realpath(file)):
         return _EMPTY
     return ask(file, lambda connection, _: schema_of(connection))
 
@@ -216,7 +216,7 @@ def _differences(
 
 def _kept(file: Path, lost: frozenset[Made]) -> set[tuple[str, str]]:
     """What the database has still of what the chain alone would have lost: (kind, name)."""
-    if not lost or not os.path.lexists(file):
+    if not lost or not os.path.lexists(os.path.realpath(file)):
         return set()
     there = ask(file, lambda connection, _: triggers_and_indexes(connection))
     return {(kind, name) for kind, name, _ in there & lost}

@@ -143,3 +143,21 @@ def test_what_doctor_says_to_type_is_one_word_a_path(begun: Project, tmp_path: P
     (command,) = [one["command"] for one in found if one["id"] == "world-writable"]
     subprocess.run(command, shell=True, check=True)
     assert begun.database.stat().st_mode & 0o777 == 0o664
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_link_to_where_no_database_is_yet(project: Project, tmp_path: Path, fails: bool) -> None:
+    """A container's app.db may lead into a volume that is still empty."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    project.database.symlink_to(volume / "real.db")
+    assert orchctl(project, "status").returncode == 0
+    assert orchctl(project, "stamp", "base").returncode == 0
+    if fails:
+        project.add("aaaa03", "op.execute('INSERT INTO nowhere VALUES (1)')")
+    done = orchctl(project, "upgrade")
+    assert done.returncode == (6 if fails else 0), done.stderr
+    assert project.database.is_symlink()
+    assert (volume / "real.db").exists() is not fails
+    if not fails:
+        assert query(volume / "real.db", "SELECT count(*) FROM t") == [(2,)]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from orchctl.database.digest import dump_digest
 from orchctl.errors import LockHeld, OperationFailed, OrchctlError, Refused, RestoreFailed
 from orchctl.snapshots.catalog import Catalog
 from orchctl.snapshots.exchange import exchange
+from orchctl.snapshots.live import overwrite
 from orchctl.snapshots.manifest import Snapshot
 from orchctl.snapshots.restore import restore
 from orchctl.snapshots.take import take
@@ -559,6 +561,21 @@ def test_ctrl_c_once_the_snapshot_is_back_is_too_late(mode: str, tmp_path: Path)
     assert restore(snapshot, database, timeout=5, progress=interrupt).confirmed
     assert dump(database) == wanted
     assert files(tmp_path) == ["app.db"]
+
+
+def test_ctrl_c_right_after_the_commit_is_no_failure(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, snapshot = dump(database), snap(database)
+    run_sql(database, *CHANGES)
+
+    def interrupted(*words: Any, **options: Any) -> None:
+        overwrite(*words, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchctl.snapshots.restore.overwrite", interrupted)
+    assert restore(snapshot, database, timeout=5).way == "overwritten"
+    assert dump(database) == wanted
 
 
 def test_a_directory_without_write_permission() -> None:

@@ -75,10 +75,13 @@ def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "no-directory"
 
 
-def test_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "app.db").symlink_to(tmp_path / "gone.db")
-    with pytest.raises(Refused):
+def test_a_link_to_where_no_file_is_yet_is_an_empty_database(tmp_path: Path) -> None:
+    (tmp_path / "app.db").symlink_to(tmp_path / "volume" / "real.db")
+    with pytest.raises(Refused) as caught:
         inspect(tmp_path / "app.db")
+    assert caught.value.code == "no-directory"
+    (tmp_path / "volume").mkdir()
+    assert not inspect(tmp_path / "app.db").exists
 
 
 def connection_with(*statements: str) -> sqlite3.Connection:
