@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -106,8 +107,15 @@ def take(  # noqa: PLR0913 what a manifest records, and the three ways to reach 
 @contextmanager
 def _claimed(catalog: Catalog, real: Path, owner: os.stat_result) -> Iterator[Claim]:
     """A claim that is abandoned, and its files with it, when the body fails."""
-    claimed = _claim(catalog, owner)
+    # Ctrl-C is held back from before the file is there until its removal is sure.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
+        claimed = _claim(catalog, owner)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield claimed
     except BaseException as error:
         abandon(claimed)
