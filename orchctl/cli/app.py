@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,9 @@ _REGISTERED = {
     "explain": ("explain",),
     "settings": ("config",),
 }
+
+_HELP = frozenset({"--help", "-h"})
+_COMPLETION = "_ORCHCTL_COMPLETE"  # set by a shell that asks for completions, of any command
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,11 +95,15 @@ def command_tree(words: Sequence[str] | None = None) -> Any:
 
     Args:
         words: The words of the command line: modules whose commands are not among them are left
-            out. None, or words that name no command or ask for help, give the whole tree.
+            out. Words that name no command, or begin with a wish for help, give all commands, but
+            only what a list of them needs. None gives the whole tree.
     """
-    given = set(own_words(words or ()))
+    ours = list(own_words(words or ()))
+    given = set(ours)
     needed = [module for module, names in _REGISTERED.items() if given & set(names)]
-    if not needed or given & {"--help", "-h"}:
+    # Then no command is run: they are listed, or the nearest to what was typed is told.
+    listed = words is not None and (not needed or ours[0] in _HELP)
+    if not needed or (given & _HELP and not _begins_with_command(ours)):
         needed = list(_REGISTERED)
     app = typer.Typer(
         name="orchctl",
@@ -108,6 +116,28 @@ def command_tree(words: Sequence[str] | None = None) -> Any:
     app.callback()(main)
     for module in needed:
         import_module(f"orchctl.cli.{module}").register(app)
+    if listed and _COMPLETION not in os.environ:
+        _strip(app)
     tree = typer.main.get_command(app)
     lighten(tree)
     return tree
+
+
+def _begins_with_command(words: Sequence[str]) -> bool:
+    return any(words[0] in names for names in _REGISTERED.values())
+
+
+def _strip(app: typer.Typer) -> None:
+    """Leave names and help of the commands: reading all their options takes as long as Python."""
+    for command in app.registered_commands:
+        callback = command.callback
+
+        def nothing() -> None:
+            """Stands for a command that is listed."""
+
+        nothing.__doc__ = callback.__doc__
+        command.callback = nothing
+    for group in app.registered_groups:
+        below = group.typer_instance
+        if below is not None:
+            below.registered_commands, below.registered_groups = [], []

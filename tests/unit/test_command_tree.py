@@ -25,10 +25,30 @@ def test_words_behind_two_dashes_are_somebody_else_s() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--help"], ["upgrade", "--help"], ["-h", "status"], ["upgrad"]]
+    "words", [[], ["--help"], ["--json", "upgrade", "--help"], ["-h", "status"], ["upgrad"]]
 )
 def test_help_and_what_is_no_command_see_the_whole_tree(words: list[str]) -> None:
     assert list(command_tree(words).commands) == WHOLE
+
+
+def test_the_help_of_a_command_needs_no_other() -> None:
+    assert command_tree(["upgrade", "--help"]).commands.keys() == {"upgrade", "downgrade"}
+
+
+def test_a_list_of_commands_has_all_but_their_options() -> None:
+    whole, listed = command_tree().commands, command_tree(["--help"]).commands
+    for name, command in whole.items():
+        for told in ("get_short_help_str", "hidden", "deprecated"):
+            one, other = getattr(command, told), getattr(listed[name], told)
+            assert (one() if callable(one) else one) == (other() if callable(other) else other)
+    assert not listed["upgrade"].params
+
+
+def test_a_shell_that_completes_gets_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_ORCHCTL_COMPLETE", "complete_bash")
+    found = command_tree([]).commands
+    assert found["upgrade"].params
+    assert "create" in found["backup"].commands
 
 
 def test_the_order_of_help_does_not_depend_on_the_words() -> None:
