@@ -66,8 +66,11 @@ def commit_all(
         PartlyCommittedError: A later one failed.
     """
     if len(files) < 2:
-        for one in files:
-            one.commit()
+        # Broken off in the middle of an async driver's commit, nobody could ask it what became of
+        # that: its event loop is over then. Whoever waits for readers asks for signals by himself.
+        with undisturbed():
+            for one in files:
+                one.commit()
         return
     ordered = sorted(files, key=_in_wal)
     with undisturbed():
